@@ -1,0 +1,1 @@
+"""Solidity contracts, their compiled artefacts, and thin bindings (eth-abi only)."""
