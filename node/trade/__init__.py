@@ -1,0 +1,1 @@
+"""What trade-finance officers do, below the doors: messages, drafts and approvals, credits, invoices, documents."""

@@ -1,0 +1,1 @@
+"""Message definitions as data, one file for each standards release."""
