@@ -1,4 +1,4 @@
-"""Encode calls and decode results, logs and reverts by the committed ABIs (eth-abi only; hashes stand in the artefacts)."""
+"""Encode calls, decode results, logs and reverts by the committed ABIs (eth-abi only; the artefacts carry hashes)."""
 
 from __future__ import annotations
 
