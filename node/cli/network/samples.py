@@ -1,0 +1,44 @@
+"""Fictitious institutions for networks on one machine. The BICs are test BICs (eighth character 0)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stdnum.iso7064 import mod_97_10
+
+FICTITIOUS_LEI_PREFIX = "0000PRAYA"
+"""No issuer of LEIs has the prefix 0000: nobody can mistake these for real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A sample member: short name (folder and login), full name, BIC, place of its banking days."""
+
+    short: str
+    name: str
+    bic: str
+    place: str
+
+    def lei(self, number: int) -> str:
+        """A checksum-valid LEI (ISO 17442), marked fictitious by its prefix."""
+        body = f"{FICTITIOUS_LEI_PREFIX}{number:09d}"
+        return body + mod_97_10.calc_check_digits(body)
+
+
+BANKS = (
+    Institution("harbour", "Harbour Pearl Bank (fictitious)", "HPBKHKH0", "HKHKG"),
+    Institution("lioncity", "Lion City Merchant Bank (fictitious)", "LCMBSGS0", "SGSIN"),
+    Institution("thames", "Thames Wharf Bank (fictitious)", "TWBKGBL0", "GBLON"),
+    Institution("huangpu", "Huangpu Commercial Bank (fictitious)", "HUCBCNB0", "CNSHA"),
+    Institution("hudson", "Hudson Quay Trust (fictitious)", "HQTRUS30", "USNYC"),
+    Institution("kowloon", "Kowloon Provident Bank (fictitious)", "KPRBHKH0", "HKHKG"),
+    Institution("straits", "Straits Exchange Bank (fictitious)", "STXBSGS0", "SGSIN"),
+    Institution("aldgate", "Aldgate Clearing Bank (fictitious)", "ALCBGBL0", "GBLON"),
+    Institution("pudong", "Pudong Maritime Bank (fictitious)", "PDMBCNB0", "CNSHA"),
+    Institution("mercer", "Mercer Street Bank (fictitious)", "MESBUS30", "USNYC"),
+)
+
+OBSERVERS = (
+    Institution("auditor", "Praya Road Auditors (fictitious)", "PRAUHKH0", "HKHKG"),
+    Institution("regulator", "Waterfront Monetary Office (fictitious)", "WFMOHKH0", "HKHKG"),
+)

@@ -1,0 +1,335 @@
+"""Drives consensus.Replica: the numbered duties of consensus/README.md, carried out with real things.
+
+One task takes events from one queue, steps the replica and performs the effects in order. A Persist is synced
+before the next effect of the same step is looked at, so no message can leave before its record is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from consensus import codec, ingress
+from consensus import messages as m
+from consensus import types as c
+from consensus.errors import ConsensusError
+from consensus.replica import Replica
+from node.clock import Clock
+from node.engine.builder import BlockBuilder
+from node.engine.ledger_writer import LedgerWriter
+from node.engine.timers import Timers
+from node.engine.wal import WriteAheadLog
+from node.errors import ImpossibleState, InvalidBlock, PrayaError
+from node.execution.cancellation import CancellationToken, ExecutionAbandoned
+from node.execution.transition import ExecutedBlock
+from node.chain.block import Block
+from node.log import get_logger
+from node.metrics import Metrics
+from node.p2p import PeerNetwork, Priority
+from node.txpool import TransactionPool
+from node.types import Address
+
+_log = get_logger("engine")
+
+EVENTS_MAX = 4_096
+"""Waiting events; a consensus message beyond them is dropped, and STATUS repairs what that loses."""
+
+FRAME_KIND = "consensus"
+
+PRIORITIES: dict[type, Priority] = {
+    m.ViewChange: Priority.VIEW_CHANGE,
+    m.NewView: Priority.VIEW_CHANGE,
+    m.Complain: Priority.VIEW_CHANGE,
+    m.Commit: Priority.COMMIT,
+    m.Prepare: Priority.PREPARE,
+    m.PrePrepare: Priority.PRE_PREPARE,
+}
+
+
+@dataclass(frozen=True)
+class Peers:
+    """What a replica's host asks of block sync; injected, since engine and sync are siblings."""
+
+    fetch_block: Callable[[int, bytes, tuple[bytes, ...]], Awaitable[c.Proposal | None]]
+    start_sync: Callable[[int, tuple[bytes, ...]], None]
+
+
+class Engine:
+    """One bank's seat in the agreement. ``on_halt`` is called once, with the reason, when the node must stop."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        wal: WriteAheadLog,
+        writer: LedgerWriter,
+        builder: BlockBuilder,
+        pool: TransactionPool,
+        network: PeerNetwork,
+        clock: Clock,
+        metrics: Metrics,
+        peers: Peers,
+        verifier: ingress.Ingress,
+        on_halt: Callable[[str], None],
+    ) -> None:
+        self._replica = replica
+        self._wal = wal
+        self._writer = writer
+        self._builder = builder
+        self._pool = pool
+        self._network = network
+        self._clock = clock
+        self._metrics = metrics
+        self._peers = peers
+        self._ingress = verifier
+        self._on_halt = on_halt
+        self._events: asyncio.Queue[c.Event] = asyncio.Queue(EVENTS_MAX)
+        # Answers to effects of the present step: before anything that waits, but after the step's other effects.
+        self._urgent: deque[c.Event] = deque()
+        self._timers = Timers(clock, lambda key: self._put(c.TimerFired(key)))
+        self._validations: dict[int, CancellationToken] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._runner: asyncio.Task[None] | None = None
+        self._work_reported: tuple[bool, int | None] = (False, None)
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: Started is the first event, then whatever the network brings."""
+        self._network.on_frame(FRAME_KIND, self._frame_received)
+        self._writer.committed_listeners.append(self._committed)
+        self._put(c.Started())
+        self._report_work()
+        self._runner = asyncio.get_running_loop().create_task(self._run(), name="engine")
+
+    async def stop(self) -> None:
+        """Stop voting; nothing is sent after this returns."""
+        self._timers.close()
+        for token in self._validations.values():
+            token.cancel()
+        tasks = [task for task in (self._runner, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def status(self) -> Any:
+        """The replica's own view of itself, for doors and metrics."""
+        return self._replica.status()
+
+    def work_changed(self) -> None:
+        """The pool's listener: a transaction came or went."""
+        self._report_work()
+
+    def clock_jumped(self) -> None:
+        """P-19: after a jump of the test clock every replica owes a block with the new time."""
+        self._timers.expire_now(c.TimerKind.HEARTBEAT)
+
+    async def import_block(self, proposal: c.Proposal, certificate: bytes) -> None:
+        """Block sync's door: a verified block with its certificate, written in order (P-18).
+
+        Raises InvalidBlock where it is not what its certificate claims.
+        """
+        executed = await self._writer.commit(proposal, certificate, self._wal.last_synced_lsn)
+        if executed is not None:
+            header = executed.block.header
+            await self._events.put(
+                c.Synced(header.number, header.hash, header.timestamp, certificate, tuple(executed.next_validators))
+            )
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def _put(self, event: c.Event) -> None:
+        try:
+            self._events.put_nowait(event)
+        except asyncio.QueueFull:
+            if not isinstance(event, c.Received | c.WorkChanged):
+                self._on_halt(f"the event queue of {EVENTS_MAX} is full: {type(event).__name__} would be lost")
+
+    def _frame_received(self, peer: Address, payload: bytes) -> None:
+        try:
+            message = self._ingress.verify(payload, peer)
+        except ConsensusError as error:
+            self._metrics.messages_refused.labels(type(error).__name__).inc()
+            _log.debug("message refused", peer="0x" + peer.hex(), reason=str(error))
+            return
+        self._put(c.Received(peer, message))
+
+    def _committed(self, executed: ExecutedBlock) -> None:
+        self._builder.last_commit_us = self._clock.monotonic_us()
+        self._report_work()
+
+    def _report_work(self) -> None:
+        work = (self._pool.pending(), self._pool.oldest_us)
+        if work != self._work_reported:
+            self._work_reported = work
+            self._put(c.WorkChanged(*work))
+
+    def _now(self) -> c.Instant:
+        return c.Instant(self._clock.monotonic_us(), self._clock.unix_s())
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                event = self._urgent.popleft() if self._urgent else await self._events.get()
+                await self._step(event)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, a node that cannot step must not vote
+            _log.error("engine stopped", exc_info=True)
+            self._on_halt(f"{type(error).__name__}: {error}")
+
+    async def _step(self, event: c.Event) -> None:
+        effects = self._replica.step(event, self._now())
+        for effect in effects:
+            await self._perform(effect)
+        self._metrics.view.set(self._replica.status().view)
+
+    # --- effects --------------------------------------------------------------------------------------
+
+    async def _perform(self, effect: c.Effect) -> None:  # noqa: PLR0912 - one flat table, an arm for each effect
+        match effect:
+            case c.Persist():
+                await self._persist(effect)
+            case c.Send():
+                self._check_durable(effect.after)
+                self._send(effect.message, effect.to)
+            case c.Broadcast():
+                self._check_durable(effect.after)
+                self._send(effect.message, None)
+            case c.SetTimer():
+                self._timers.set(effect.key, effect.at_us)
+            case c.CancelTimer():
+                self._timers.cancel(effect.kind)
+            case c.BuildBlock():
+                self._spawn(self._build(effect))
+            case c.ValidateBlock():
+                self._spawn(self._validate(effect))
+            case c.AbandonValidation():
+                token = self._validations.pop(effect.token, None)
+                if token is not None:
+                    token.cancel()
+            case c.FetchBlock():
+                self._spawn(self._fetch(effect))
+            case c.StartSync():
+                self._peers.start_sync(effect.target_height, effect.peers)
+            case c.Deliver():
+                self._check_durable(effect.after)
+                await self._deliver(effect)
+            case c.CheckWork():
+                self._spawn(self._check_work())
+            case c.ReportEvidence():
+                self._metrics.evidence.labels(effect.offence).inc()
+                _log.error("evidence", signer="0x" + effect.signer.hex(), offence=effect.offence)
+            case c.Halt():
+                raise ImpossibleState(effect.reason)
+            case c.Trace():
+                self._trace(effect)
+
+    async def _persist(self, effect: c.Persist) -> None:
+        started = time.perf_counter()
+        self._wal.append(effect.lsn, effect.records)
+        await asyncio.get_running_loop().run_in_executor(None, self._wal.sync)
+        self._metrics.wal_sync_seconds.observe(time.perf_counter() - started)
+        self._urgent.append(c.Persisted(effect.lsn))
+
+    def _check_durable(self, after: int) -> None:
+        if after > self._wal.last_synced_lsn:
+            raise ImpossibleState(f"an effect waits for WAL record {after}, synced is {self._wal.last_synced_lsn}")
+
+    def _send(self, message: m.Message, to: bytes | None) -> None:
+        payload = codec.encode_message(message)
+        priority = PRIORITIES.get(type(message), Priority.STATUS)
+        if to is None:
+            self._network.broadcast(priority, payload, FRAME_KIND)
+        else:
+            self._network.send(Address(to), priority, payload, FRAME_KIND)
+
+    def _spawn(self, work: Awaitable[c.Event | None]) -> None:
+        async def answer() -> None:
+            event = await work
+            if event is not None:
+                await self._events.put(event)
+
+        task = asyncio.get_running_loop().create_task(answer())
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # P-7 and the house rule: a local failure is no verdict on a block; the node stops.
+            self._on_halt(f"{type(task.exception()).__name__}: {task.exception()}")
+
+    async def _build(self, effect: c.BuildBlock) -> c.Event:
+        return await self._builder.build(effect)
+
+    async def _validate(self, effect: c.ValidateBlock) -> c.Event:
+        token = CancellationToken()
+        self._validations[effect.token] = token
+        try:
+            block = Block.decode(effect.proposal.block)
+            if effect.fresh and block.header.coinbase != effect.proposer:
+                raise InvalidBlock("P-5", "coinbase is not the proposer of a fresh block")
+            if block.header.parent_hash != self._writer.ledger.head.hash:
+                return c.BlockValidated(effect.token, c.Verdict.ABANDONED, "the head has moved")
+            started = time.perf_counter()
+            await self._writer.execute(block, token)
+            self._metrics.execution_seconds.observe(time.perf_counter() - started)
+        except ExecutionAbandoned:
+            return c.BlockValidated(effect.token, c.Verdict.ABANDONED, "cancelled")
+        except PrayaError as error:
+            _log.warning("block refused", reason=error.message)
+            return c.BlockValidated(effect.token, c.Verdict.INVALID, error.message)
+        finally:
+            self._validations.pop(effect.token, None)
+        return c.BlockValidated(effect.token, c.Verdict.VALID)
+
+    async def _fetch(self, effect: c.FetchBlock) -> c.Event | None:
+        proposal = await self._peers.fetch_block(effect.height, effect.block_hash, effect.hints)
+        return None if proposal is None else c.BlockAvailable(proposal)
+
+    async def _check_work(self) -> c.Event:
+        placeable = await self._builder.work_is_placeable()
+        self._work_reported = (placeable, self._pool.oldest_us if placeable else None)
+        return c.WorkChanged(*self._work_reported)
+
+    async def _deliver(self, effect: c.Deliver) -> None:
+        try:
+            executed = await self._writer.commit(effect.proposal, effect.certificate, self._wal.last_synced_lsn)
+        except InvalidBlock as error:
+            # H43: a quorum sealed what this node finds false: stop rather than fork.
+            raise ImpossibleState(f"block {effect.height} is sealed by a quorum but invalid here: {error}") from error
+        ledger = self._writer.ledger
+        if executed is None and ledger.chain.header(effect.height).hash != effect.block_hash:
+            raise ImpossibleState(f"block {effect.height} is sealed by a quorum, and the ledger holds another")
+        validators = executed.next_validators if executed is not None else ledger.next_validators
+        if executed is not None:
+            self._log_block(executed)
+        if executed is None and ledger.head.number > effect.height:
+            return  # block sync was faster; its Synced event is in the queue
+        self._urgent.append(c.Delivered(effect.height, effect.block_hash, tuple(validators)))
+
+    def _log_block(self, executed: ExecutedBlock) -> None:
+        header = executed.block.header
+        self._metrics.blocks.inc()
+        self._metrics.transactions.inc(len(executed.block.transactions))
+        _log.info(
+            "block committed",
+            height=header.number,
+            hash="0x" + header.hash.hex(),
+            transactions=len(executed.block.transactions),
+            gas=header.gas_used,
+            view=self._replica.status().view,
+        )
+
+    def _trace(self, effect: c.Trace) -> None:
+        values = {name: ("0x" + v.hex() if isinstance(v, bytes) else v) for name, v in effect.values}
+        if effect.label == "view_entered":
+            self._metrics.view_changes.inc()
+            _log.info("view entered", **values)
+        else:
+            _log.debug(effect.label, **values)

@@ -1,0 +1,87 @@
+"""The one writer of the ledger: everything that executes or commits a block goes through one thread, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from consensus.types import Proposal
+from node.chain.block import Block
+from node.execution.cancellation import CancellationToken
+from node.execution.ledger import Ledger
+from node.execution.transition import ExecutedBlock
+from node.types import Hash32
+
+T = TypeVar("T")
+
+EXECUTED_KEPT_MAX = 4
+"""Executed but uncommitted blocks held: with W = 1, one for each of the last few views."""
+
+
+class LedgerWriter:
+    """Executes, builds and commits blocks off the event loop, one at a time.
+
+    ``committed_listeners`` are called on the event loop after each block, in order.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.committed_listeners: list[Callable[[ExecutedBlock], None]] = []
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._lock = asyncio.Lock()
+        self._executed: dict[Hash32, ExecutedBlock] = {}
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run ``work`` in the ledger's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def remember(self, executed: ExecutedBlock) -> None:
+        """Keep an executed block, so that its commit need not execute it again."""
+        while len(self._executed) >= EXECUTED_KEPT_MAX:
+            del self._executed[next(iter(self._executed))]
+        self._executed[executed.block.header.hash] = executed
+
+    def executed(self, block_hash: Hash32) -> ExecutedBlock | None:
+        """The kept execution of a block on the present head."""
+        return self._executed.get(block_hash)
+
+    async def execute(self, block: Block, cancel: CancellationToken | None = None) -> ExecutedBlock:
+        """Execute a child of the head and compare every root.
+
+        Raises InvalidBlock with the broken rule, ExecutionAbandoned where ``cancel`` was used.
+        """
+        known = self._executed.get(block.header.hash)
+        if known is not None:
+            return known
+        executed = await self.run(lambda: self.ledger.execute(block, cancel=cancel))
+        self.remember(executed)
+        return executed
+
+    async def commit(self, proposal: Proposal, certificate: bytes, wal_lsn: int) -> ExecutedBlock | None:
+        """Write one final block with its certificate in a synced batch; None where the ledger has it already.
+
+        Raises InvalidBlock where the block is not what its certificate claims.
+        """
+        async with self._lock:
+            block = Block.decode(proposal.block)
+            if block.header.number <= self.ledger.head.number:
+                return None
+            executed = await self.execute(block)
+            await self.run(
+                lambda: self.ledger.commit(
+                    executed,
+                    certificate=certificate,
+                    carried_certificate=proposal.certificate,
+                    wal_lsn=wal_lsn,
+                )
+            )
+            self._executed.clear()
+        for listener in self.committed_listeners:
+            listener(executed)
+        return executed
+
+    def close(self) -> None:
+        """Wait for the thread's present work and stop it."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
