@@ -1,0 +1,527 @@
+"""The node's connections to the other members: authenticated, one for each pair, bounded in every direction."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import aiohttp
+from aiohttp import web
+
+from node.clock import Clock
+from node.errors import PrayaError, UnavailableError
+from node.keys.tls import BindingRefused, TlsFiles, client_context, server_context, verify_binding
+from node.log import get_logger
+from node.p2p.conduct import Conduct
+from node.p2p.dialler import PATH, Dialler
+from node.p2p.frames import (
+    FRAME_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
+    SUBPROTOCOL,
+    BadFrame,
+    Frame,
+    GoodbyeFrame,
+    HeadFrame,
+    Hello,
+    MessageFrame,
+    Priority,
+    RequestFrame,
+    ResponseFrame,
+    TransactionsFrame,
+    decode_frame,
+    encode_frame,
+)
+from node.p2p.link import HEARTBEAT_S, Link, PeerRefused
+from node.p2p.peer import Peer, PeerAddress, PeerInfo, PeerRole, RequestHandler
+from node.types import Address, Hash32
+
+TLS_HANDSHAKE_TIMEOUT_S = 5.0
+INBOUND_MAX = 128
+"""Incoming connections at one time, of all peers."""
+REFUSALS_KEPT = 64
+STOP_TIMEOUT_S = 2.0
+
+FrameHandler: TypeAlias = Callable[[Address, bytes], None]
+TransactionsHandler: TypeAlias = Callable[[Address, tuple[bytes, ...]], None]
+HeadHandler: TypeAlias = Callable[[Address, int, Hash32], None]
+PeerHandler: TypeAlias = Callable[[PeerInfo], None]
+MetricHook: TypeAlias = Callable[[str, float, dict[str, str]], None]
+"""(name, amount, labels): names frames_sent, frames_received, bytes_received, frames_dropped, bad_frames, refused
+are added up; "peers" is set."""
+
+_log = get_logger("p2p")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """Who this node is on which chain. ``address``: its validator's, an observer's: its business account."""
+
+    address: Address
+    chain_id: int
+    genesis_hash: Hash32
+    parameters_hash: Hash32
+    tls: TlsFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A connection that was not made, or ended, and why."""
+
+    at_us: int
+    peer: str
+    reason: str
+    message: str
+
+
+class PeerNetwork:
+    """Handlers are plain functions that return at once (they queue); request handlers are coroutines.
+
+    ``authorise`` says what an authenticated address is by the last committed state, None for a stranger; validators
+    of the last committed set must always be let in, also while this node is behind. ``head`` is the last final
+    block, for the Hello.
+    """
+
+    def __init__(
+        self,
+        identity: NodeIdentity,
+        *,
+        listen_host: str,
+        listen_port: int,
+        peers: Sequence[PeerAddress],
+        authorise: Callable[[Address], PeerRole | None],
+        head: Callable[[], tuple[int, Hash32]],
+        clock: Clock,
+        metrics: MetricHook | None = None,
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self._identity = identity
+        self._listen = (listen_host, listen_port)
+        self._targets = tuple(peer for peer in peers if peer.address != identity.address)
+        self._names = {peer.address: peer.name for peer in peers}
+        self._authorise = authorise
+        self._head = head
+        self._clock = clock
+        self._metrics: MetricHook = metrics or (lambda _name, _amount, _labels: None)
+        self._on_failure = on_failure or _log_failure
+        self._instance = os.urandom(8)
+        self._peers: dict[Address, Peer] = {}
+        self._links: dict[Address, Link] = {}
+        self._gone: dict[Address, asyncio.Event] = {}
+        self._conduct: dict[Address, Conduct] = {}
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._frame_handlers: dict[str, FrameHandler] = {}
+        self._request_handlers: dict[str, RequestHandler] = {}
+        self._transactions_handler: TransactionsHandler | None = None
+        self._head_handlers: list[HeadHandler] = []
+        self._connect_handlers: list[PeerHandler] = []
+        self._disconnect_handlers: list[PeerHandler] = []
+        self._inbound = 0
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._client: aiohttp.ClientSession | None = None
+        self.refusals: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
+        """The last refused or failed connections, oldest first: for operators and tests."""
+
+    # --- wiring, before start ---------------------------------------------------------------------
+
+    def on_frame(self, kind: str, handler: FrameHandler) -> None:
+        """Who receives messages of this kind. A PrayaError from a handler counts as a bad frame of the peer."""
+        self._frame_handlers[kind] = handler
+
+    def on_request(self, kind: str, handler: RequestHandler) -> None:
+        """Who answers requests of this kind; a PrayaError's message goes to the asker."""
+        self._request_handlers[kind] = handler
+
+    def on_transactions(self, handler: TransactionsHandler) -> None:
+        """Who receives raw transactions."""
+        self._transactions_handler = handler
+
+    def on_head(self, handler: HeadHandler) -> None:
+        """Called for each head that a peer announces, its Hello's included."""
+        self._head_handlers.append(handler)
+
+    def on_connect(self, handler: PeerHandler) -> None:
+        """Called when an address becomes connected, or its process turned out to be a new one."""
+        self._connect_handlers.append(handler)
+
+    def on_disconnect(self, handler: PeerHandler) -> None:
+        """Called when the last connection of an address is gone."""
+        self._disconnect_handlers.append(handler)
+
+    # --- life -------------------------------------------------------------------------------------
+
+    @property
+    def me(self) -> Address:
+        return self._identity.address
+
+    @property
+    def chain_id(self) -> int:
+        return self._identity.chain_id
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on (the chosen one where 0 was asked for)."""
+        if self._server is None:
+            raise UnavailableError("the peer port is not open", field="p2p_port")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Open the port and begin to dial. ConfigError for unusable certificates, UnavailableError for a port."""
+        server, client = server_context(self._identity.tls), client_context(self._identity.tls)
+        app = web.Application(client_max_size=1024)
+        app.router.add_get(PATH, self._accept)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=5.0, handle_signals=False, shutdown_timeout=STOP_TIMEOUT_S
+        )
+        await self._runner.setup()
+        assert self._runner.server is not None
+        host, port = self._listen
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._runner.server, host, port, ssl=server, ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UnavailableError(f"cannot listen on {host}:{port}: {error.strerror}", field="p2p_port") from error
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
+        )
+        for target in self._targets:
+            self._spawn(Dialler(target, self, self._client, client, self._session).run())
+
+    async def stop(self) -> None:
+        """Say goodbye, close every connection and the port."""
+        if self._server is not None:
+            self._server.close()
+        await asyncio.gather(*(link.say_goodbye("stopping") for link in list(self._links.values())))
+        for task in self._sessions:
+            task.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def connected(self) -> dict[Address, PeerInfo]:
+        """A snapshot of every connected peer."""
+        return {address: self._info(peer) for address, peer in self._peers.items()}
+
+    def is_connected(self, address: Address) -> bool:
+        return address in self._peers
+
+    def send(self, to: Address, priority: Priority, payload: bytes, kind: str = "consensus") -> bool:
+        """Queue a message; False where the peer is not connected or everything queued is more urgent."""
+        return self._put(to, priority, encode_frame(MessageFrame(kind, payload)))
+
+    def broadcast(
+        self,
+        priority: Priority,
+        payload: bytes,
+        kind: str = "consensus",
+        to: Iterable[Address] | None = None,
+    ) -> int:
+        """Queue a message, encoded once, for these addresses (None: every connected peer); how many took it."""
+        data = encode_frame(MessageFrame(kind, payload))
+        targets = list(self._peers) if to is None else to
+        return sum(self._put(address, priority, data) for address in targets if address != self.me)
+
+    def send_transactions(self, to: Address, transactions: Sequence[bytes]) -> bool:
+        """Queue raw transactions; LimitExceeded where they do not fit one frame (the gossip batches them)."""
+        return self._put(to, Priority.TRANSACTION, encode_frame(TransactionsFrame(tuple(transactions))))
+
+    def announce_head(self, number: int, block_hash: Hash32) -> int:
+        """Tell every connected peer of a new final block."""
+        data = encode_frame(HeadFrame(number, block_hash))
+        return sum(self._put(address, Priority.STATUS, data) for address in list(self._peers))
+
+    async def request(
+        self,
+        to: Address,
+        kind: str,
+        body: bytes,
+        timeout_s: float = 10.0,
+        *,
+        response_max: int = RESPONSE_BYTES_MAX,
+    ) -> bytes:
+        """Ask one peer. Raises UnavailableError (not connected, lost, timeout), RequestRefused (its error),
+        LimitExceeded (too many open), DataError (answer over ``response_max``)."""
+        peer = self._peers.get(to)
+        if peer is None:
+            raise UnavailableError(f"0x{to.hex()} is not connected", field=kind)
+        return await peer.request(kind, body, timeout_s, response_max)
+
+    def reauthorise(self) -> None:
+        """After a block that may have changed members: apply roles anew, part from those who have none."""
+        for address, peer in list(self._peers.items()):
+            role = self._authorise(address)
+            if role is None:
+                self._refuse("unauthorised", "no longer a member", peer=self._name(address))
+                self._cut(address, "unauthorised")
+            else:
+                peer.role = role
+
+    def report_bad(self, address: Address, reason: str) -> None:
+        """A higher floor convicts a peer of something no honest node sends; counts as a bad frame."""
+        self._bad(address, reason, reason)
+
+    # --- for the diallers -------------------------------------------------------------------------
+
+    async def until_disconnected(self, address: Address) -> None:
+        """Return once no connection with this address is left."""
+        while address in self._peers:
+            await self._gone.setdefault(address, asyncio.Event()).wait()
+
+    def pause_left_s(self, address: Address) -> float:
+        """How long this address is still shut out for bad frames."""
+        return self._conduct_of(address).pause_left_us(self._clock.monotonic_us()) / 1_000_000
+
+    def refused(self, reason: str, message: str, *, peer: str) -> None:
+        self._refuse(reason, message, peer=peer)
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        """A TLS client of this consortium asks for a connection: check who it is before the upgrade."""
+        try:
+            address = self._caller(request)
+        except (BindingRefused, PeerRefused) as error:
+            self._refuse(error.reason, error.message, peer=request.remote or "")
+            return web.Response(status=403, reason=error.reason, text=error.message)
+        socket = web.WebSocketResponse(
+            protocols=(SUBPROTOCOL,), heartbeat=HEARTBEAT_S, compress=False, max_msg_size=FRAME_BYTES_MAX
+        )
+        await socket.prepare(request)
+        link = Link(socket, outgoing=False)
+        self._inbound += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions.add(task)
+        try:
+            await self._session(link, address)
+        except PeerRefused as error:
+            self._refuse(error.reason, error.message, peer=self._name(address))
+        finally:
+            self._sessions.discard(task)
+            self._inbound -= 1
+            await link.close()
+        return socket
+
+    def _caller(self, request: web.Request) -> Address:
+        tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        certificate = tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
+        if certificate is None:
+            raise PeerRefused("no_certificate", "the connection has no certificate")
+        if self._inbound >= INBOUND_MAX:
+            raise PeerRefused("full", f"{INBOUND_MAX} connections are open")
+        address = verify_binding(certificate, self.chain_id)
+        self._admissible(address)
+        if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
+            raise PeerRefused("version", f"this node speaks {SUBPROTOCOL}")
+        return address
+
+    def _admissible(self, address: Address) -> PeerRole:
+        if address == self.me:
+            raise PeerRefused("self", "the certificate is this node's own")
+        if self.pause_left_s(address) > 0:
+            raise PeerRefused("paused", "this peer sent too many bad frames")
+        role = self._authorise(address)
+        if role is None:
+            raise PeerRefused("unauthorised", f"0x{address.hex()} is no member's address")
+        return role
+
+    async def _session(self, link: Link, address: Address) -> None:
+        """From Hello to the end of one connection whose certificate speaks for ``address``. PeerRefused."""
+        role = self._admissible(address)
+        theirs = await link.exchange_hellos(self._hello())
+        try:
+            self._check_hello(theirs, address)
+        except PeerRefused as error:
+            await link.say_goodbye(error.reason)
+            raise
+        if not self._admit(link, address, role):
+            link.retire()
+        peer = self._peers[address]
+        try:
+            self._receive_head(peer, theirs.head_number, Hash32(theirs.head_hash))
+            await link.run(peer.outbox, lambda data: self._receive(peer, data))
+        finally:
+            if self._links.get(address) is link:
+                self._part(peer)
+
+    def _hello(self) -> Hello:
+        number, block_hash = self._head()
+        own = self._identity
+        return Hello(
+            own.chain_id, own.genesis_hash, own.parameters_hash, own.address, self._instance, number, block_hash
+        )
+
+    def _check_hello(self, theirs: Hello, address: Address) -> None:
+        own = self._identity
+        for reason, mine, their in (
+            ("wrong_chain", own.chain_id, theirs.chain_id),
+            ("wrong_genesis", own.genesis_hash, theirs.genesis_hash),
+            ("wrong_parameters", own.parameters_hash, theirs.parameters_hash),
+            ("identity_mismatch", address, theirs.address),
+        ):
+            if mine != their:
+                shown = their.hex() if isinstance(their, bytes) else their
+                raise PeerRefused(reason, f"the peer's Hello says {shown}")
+
+    def _admit(self, link: Link, address: Address, role: PeerRole) -> bool:
+        """One connection for a pair: that of the process which runs now; of two, the one that the lower address
+        dialled; of two in one direction, the newer. Both sides come to the same choice. False: this one goes."""
+        old = self._links.get(address)
+        lower_dials = self.me < address
+        if (
+            old is not None
+            and old.instance == link.instance
+            and old.outgoing != link.outgoing
+            and old.outgoing is lower_dials
+        ):
+            return False
+        self._links[address] = link
+        fresh = old is None or old.instance != link.instance
+        if fresh:
+            if address in self._peers:
+                self._peers[address].close()
+            self._peers[address] = Peer(address, role, self._names.get(address, ""), self._clock.monotonic_us())
+        if old is not None:
+            old.retire()
+        if fresh:
+            self._metrics("peers", len(self._peers), {})
+            _log.info("peer_connected", peer=self._name(address), role=str(role), outgoing=link.outgoing)
+            self._tell(self._connect_handlers, self._peers[address])
+        return True
+
+    def _part(self, peer: Peer) -> None:
+        info = self._info(peer)
+        del self._links[peer.address], self._peers[peer.address]
+        peer.close()
+        gone = self._gone.pop(peer.address, None)
+        if gone is not None:
+            gone.set()
+        self._metrics("peers", len(self._peers), {})
+        _log.info("peer_disconnected", peer=self._name(peer.address))
+        for handler in self._disconnect_handlers:
+            self._guard(lambda handler=handler: handler(info))  # type: ignore[misc]
+
+    def _cut(self, address: Address, reason: str) -> None:
+        link = self._links.get(address)
+        if link is not None:
+            self._spawn(link.say_goodbye(reason))
+
+    # --- receiving --------------------------------------------------------------------------------
+
+    async def _receive(self, peer: Peer, data: bytes | None) -> bool:
+        """One frame; False ends the connection."""
+        if data is None:
+            return not self._bad(peer.address, "not_binary", "a message that is no frame, or over the size limit")
+        self._metrics("bytes_received", len(data), {})
+        try:
+            frame = decode_frame(data)
+            if isinstance(frame, GoodbyeFrame):
+                return False
+            self._dispatch(peer, frame)
+        except PrayaError as error:
+            reason = error.reason if isinstance(error, BadFrame) else (error.field or "handler")
+            if self._bad(peer.address, reason, error.message):
+                return False
+        except Exception as error:  # noqa: BLE001 - ours, not the peer's: the composition root decides what stops
+            self._on_failure(error)
+        delay = self._conduct_of(peer.address).delay_for(len(data), self._clock.monotonic_us())
+        if delay > 0:
+            await asyncio.sleep(delay)
+        return True
+
+    def _dispatch(self, peer: Peer, frame: Frame) -> None:
+        if isinstance(frame, MessageFrame):
+            handler = self._frame_handlers.get(frame.kind)
+            if handler is None:
+                raise BadFrame("kind", f"no one takes messages of kind {frame.kind!r}")
+            self._metrics("frames_received", 1, {"kind": frame.kind})
+            handler(peer.address, frame.payload)
+        elif isinstance(frame, TransactionsFrame):
+            self._metrics("frames_received", 1, {"kind": "transactions"})
+            if self._transactions_handler is not None:
+                self._transactions_handler(peer.address, frame.transactions)
+        elif isinstance(frame, HeadFrame):
+            self._receive_head(peer, frame.number, Hash32(frame.hash))
+        elif isinstance(frame, RequestFrame):
+            peer.serve(frame, self._request_handlers.get(frame.kind))
+        elif isinstance(frame, ResponseFrame):
+            peer.receive_response(frame)
+        else:
+            raise BadFrame("type", "a second Hello")
+
+    def _receive_head(self, peer: Peer, number: int, block_hash: Hash32) -> None:
+        peer.head_number, peer.head_hash = number, block_hash
+        for handler in self._head_handlers:
+            handler(peer.address, number, block_hash)
+
+    def _bad(self, address: Address, reason: str, message: str) -> bool:
+        """Count a bad frame; True where the peer is cut off for it."""
+        self._metrics("bad_frames", 1, {"reason": reason})
+        _log.warning("bad_frame", peer=self._name(address), reason=reason, message=message[:200])
+        if not self._conduct_of(address).bad_frame(self._clock.monotonic_us()):
+            return False
+        self._refuse("bad_frames", "too many bad frames", peer=self._name(address))
+        self._cut(address, "bad frames")
+        return True
+
+    # --- details ----------------------------------------------------------------------------------
+
+    def _put(self, to: Address, priority: Priority, data: bytes) -> bool:
+        peer = self._peers.get(to)
+        if peer is None:
+            return False
+        before = sum(peer.outbox.dropped.values())
+        taken = peer.outbox.put(priority, data)
+        lost = sum(peer.outbox.dropped.values()) - before
+        if lost:
+            self._metrics("frames_dropped", lost, {"priority": priority.name.lower()})
+        if taken:
+            self._metrics("frames_sent", 1, {"priority": priority.name.lower()})
+        return taken
+
+    def _info(self, peer: Peer) -> PeerInfo:
+        link = self._links.get(peer.address)
+        return peer.info(outgoing=link is not None and link.outgoing)
+
+    def _tell(self, handlers: Iterable[PeerHandler], peer: Peer) -> None:
+        info = self._info(peer)
+        for handler in handlers:
+            self._guard(lambda handler=handler: handler(info))  # type: ignore[misc]
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - see _receive
+            self._on_failure(error)
+
+    def _conduct_of(self, address: Address) -> Conduct:
+        return self._conduct.setdefault(address, Conduct())
+
+    def _name(self, address: Address) -> str:
+        return self._names.get(address) or f"0x{address.hex()}"
+
+    def _refuse(self, reason: str, message: str, *, peer: str) -> None:
+        self._metrics("refused", 1, {"reason": reason})
+        if not self.refusals or (self.refusals[-1].peer, self.refusals[-1].reason) != (peer, reason):
+            _log.info("connection_refused", peer=peer, reason=reason, message=message[:200])
+        self.refusals.append(Refusal(self._clock.monotonic_us(), peer, reason, message))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+
+def _log_failure(error: BaseException) -> None:
+    _log.error("handler_failed", exc_info=error)
