@@ -10,14 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from consensus.domain import Kind, vote_digest
 from consensus.errors import InvalidCertificate, MalformedMessage
 from consensus.types import Digest, Signature, Verifier
-
-if TYPE_CHECKING:
-    from consensus.validators import ValidatorSchedule
+from consensus.validators import ValidatorSchedule, primary_index, quorum_size
 
 CERTIFICATE_VERSION = 1
 SIGNATURE_BYTES = 65
@@ -113,9 +110,7 @@ def make_commit_certificate(
 ) -> CommitCertificate:
     """A certificate of ``seals``, keyed by validator index. Does not verify."""
     ordered = sorted(seals)
-    return CommitCertificate(
-        epoch, view, height, block_hash, bitmap_of(ordered), tuple(seals[i] for i in ordered)
-    )
+    return CommitCertificate(epoch, view, height, block_hash, bitmap_of(ordered), tuple(seals[i] for i in ordered))
 
 
 def make_prepared_certificate(
@@ -137,12 +132,8 @@ def is_canonical_signature(signature: Signature) -> bool:
     return 0 < r < _CURVE_ORDER and 0 < s <= _CURVE_ORDER // 2
 
 
-def verify_commit_certificate(
-    certificate: CommitCertificate, schedule: ValidatorSchedule, verifier: Verifier
-) -> None:
+def verify_commit_certificate(certificate: CommitCertificate, schedule: ValidatorSchedule, verifier: Verifier) -> None:
     """Raise InvalidCertificate (or UnknownEpoch) unless every seal is good and there are Q to n (P-10)."""
-    from consensus.validators import quorum_size
-
     if not 0 < certificate.height <= _U64 or schedule.epoch_of(certificate.height) != certificate.epoch:
         raise InvalidCertificate("the certificate's epoch is not its height's")
     members = schedule.validators(certificate.epoch)
@@ -168,8 +159,6 @@ def verify_prepared_certificate(
     certificate: PreparedCertificate, schedule: ValidatorSchedule, verifier: Verifier
 ) -> None:
     """Raise InvalidCertificate (or UnknownEpoch) unless the primary and Q - 1 backups signed (PBFT §4.2)."""
-    from consensus.validators import primary_index, quorum_size
-
     if schedule.epoch_of(certificate.height) != certificate.epoch:
         raise InvalidCertificate("the certificate's epoch is not its height's")
     members = schedule.validators(certificate.epoch)

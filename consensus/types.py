@@ -187,6 +187,8 @@ class WorkChanged:
 
     pending: bool
     oldest_us: int | None = None
+    empty_due: bool = False
+    """Blocks are due even without transactions: a set change waits for its epoch edge (P-15)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from consensus import codec
 from consensus.certificates import PreparedCertificate
+from consensus.codec import Reader, Writer
+from consensus.errors import MalformedMessage, WalUnusable
 from consensus.messages import NewView, PrePrepare, ViewChange
 from consensus.types import Address, Digest
+
+_Signed = TypeVar("_Signed", PrePrepare, ViewChange, NewView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,28 +123,167 @@ class Restored:
     """Why this replica must not vote until it has a new key; empty where it may (P-18)."""
 
 
-def encode(record: WalRecord) -> bytes:
-    """The one encoding of a record."""
-    from consensus import codec
+_TAGS: dict[type[WalRecord], int] = {
+    Proposed: 1,
+    AcceptedPrePrepare: 2,
+    Prepared: 3,
+    ViewPromise: 4,
+    NewViewSent: 5,
+    EnteredView: 6,
+    Committed: 7,
+    State: 8,
+}
+MAX_ACCEPTED = 255
+"""Accepted proposals in one State record."""
 
-    return codec.encode_record(record)
+
+def encode(record: WalRecord) -> bytes:
+    """The one encoding of a record: ``tag u8 | body``."""
+    w = Writer().uint(_TAGS[type(record)], 1)
+    match record:
+        case Proposed(message) | AcceptedPrePrepare(message):
+            codec.write_signed(w, message)
+        case Prepared(certificate):
+            codec.write_prepared(w, certificate)
+        case ViewPromise(view_change):
+            codec.write_signed(w, view_change)
+        case NewViewSent(new_view) | EnteredView(new_view):
+            codec.write_signed(w, new_view)
+        case Committed(height):
+            w.uint(height, 8)
+        case State():
+            _write_state(w, record)
+    return w.bytes()
 
 
 def decode(data: bytes) -> WalRecord:
     """The record that encodes to exactly ``data``; raises MalformedMessage."""
-    from consensus import codec
+    r = Reader(data)
+    record = _read_record(r, r.uint(1))
+    r.end()
+    return record
 
-    return codec.decode_record(data)
+
+def _read_record(r: Reader, tag: int) -> WalRecord:
+    if tag == 1:
+        return Proposed(_read(r, PrePrepare))
+    if tag == 2:
+        return AcceptedPrePrepare(_read(r, PrePrepare))
+    if tag == 3:
+        return Prepared(codec.read_prepared(r))
+    if tag == 4:
+        return ViewPromise(_read(r, ViewChange))
+    if tag == 5:
+        return NewViewSent(_read(r, NewView))
+    if tag == 6:
+        return EnteredView(_read(r, NewView))
+    if tag == 7:
+        return Committed(r.uint(8))
+    if tag == 8:
+        return _read_state(r)
+    raise MalformedMessage(f"unknown record tag {tag}")
 
 
-def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerState) -> Restored:
-    """Fold the WAL's groups ``(lsn, records)``, in file order, over what the ledger knows (P-18)."""
+def _read(r: Reader, expected: type[_Signed]) -> _Signed:
+    message = codec.read_signed(r)
+    if not isinstance(message, expected):
+        raise MalformedMessage(f"the record must hold a {expected.__name__}")
+    return message
+
+
+def _write_state(w: Writer, state: State) -> None:
+    w.uint(state.epoch, 8).uint(state.committed, 8)
+    for message in (state.view_change, state.new_view):
+        w.uint(message is not None, 1)
+        if message is not None:
+            codec.write_signed(w, message)
+    w.uint(len(state.accepted), 1)
+    for accepted in state.accepted:
+        codec.write_signed(w, accepted)
+    w.uint(len(state.prepared), 1)
+    for certificate in state.prepared:
+        codec.write_prepared(w, certificate)
+
+
+def _read_state(r: Reader) -> State:
+    epoch, committed = r.uint(8), r.uint(8)
+    view_change = _read(r, ViewChange) if r.flag() else None
+    new_view = _read(r, NewView) if r.flag() else None
+    accepted = tuple(_read(r, PrePrepare) for _ in range(r.uint(1, MAX_ACCEPTED)))
+    prepared = tuple(codec.read_prepared(r) for _ in range(r.uint(1, codec.MAX_PREPARED)))
+    return State(epoch, committed, view_change, new_view, accepted, prepared)
+
+
+# --- restart ------------------------------------------------------------------------------------------
+
+
+def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerState, epoch_length: int) -> Restored:
+    """Fold the WAL's groups ``(lsn, records)``, in file order, over what the ledger knows (P-18).
+
+    Obligations of epochs and heights that the ledger has passed are dropped; all others are kept, whether the ledger
+    has reached them or not."""
     lsn = 0
     floor = 0
+    refuse = ""
     epochs: dict[int, Obligations] = {}
     for group_lsn, records in groups:
-        lsn = group_lsn
+        if group_lsn < lsn:
+            refuse = f"the WAL runs backwards at LSN {group_lsn}"
+        lsn = max(lsn, group_lsn)
         for record in records:
             if isinstance(record, Committed):
                 floor = max(floor, record.height)
-    return Restored(ledger, lsn, floor, epochs)
+            elif isinstance(record, State):
+                floor = max(floor, record.committed)
+                epochs[record.epoch] = Obligations(
+                    record.view_change, record.new_view, record.accepted, record.prepared
+                )
+            else:
+                epoch = _epoch(record)
+                epochs[epoch] = _fold(epochs.get(epoch, Obligations()), record)
+    if ledger.wal_lsn > lsn:
+        # The WAL lost what the ledger saw synced: votes may be out that nobody here remembers (P-18).
+        refuse = f"the ledger has seen LSN {ledger.wal_lsn}, the WAL ends at {lsn}"
+    current = (ledger.height + 1) // epoch_length
+    kept = {e: _above(o, ledger.height) for e, o in epochs.items() if e >= current}
+    return Restored(ledger, lsn, floor, kept, refuse)
+
+
+def _epoch(record: WalRecord) -> int:
+    match record:
+        case Proposed(message) | AcceptedPrePrepare(message):
+            return message.epoch
+        case Prepared(certificate):
+            return certificate.epoch
+        case ViewPromise(view_change):
+            return view_change.epoch
+        case NewViewSent(new_view) | EnteredView(new_view):
+            return new_view.epoch
+        case _:
+            raise WalUnusable("a record without an epoch")
+
+
+def _fold(o: Obligations, record: WalRecord) -> Obligations:
+    """``o`` after one more record."""
+    match record:
+        case Proposed(message) | AcceptedPrePrepare(message):
+            return replace(o, accepted=(*o.accepted, message))
+        case Prepared(certificate):
+            others = [c for c in o.prepared if c.height != certificate.height]
+            rivals = [c for c in o.prepared if c.height == certificate.height]
+            best = max([*rivals, certificate], key=lambda c: c.view)
+            return replace(o, prepared=tuple(sorted([*others, best], key=lambda c: c.height)))
+        case ViewPromise(view_change):
+            return replace(o, view_change=view_change)
+        case NewViewSent(new_view) | EnteredView(new_view):
+            return replace(o, new_view=new_view)
+        case _:
+            return o
+
+
+def _above(o: Obligations, height: int) -> Obligations:
+    return replace(
+        o,
+        accepted=tuple(m for m in o.accepted if m.height > height),
+        prepared=tuple(c for c in o.prepared if c.height > height),
+    )
