@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+from node.client.json_text import parse_json as parse_json_bytes
 from node.errors import ConfigError
 
 _REQUIRED = object()
@@ -19,7 +19,7 @@ QUANTITY_TEXT_MAX = 80
 def parse_json(text: str) -> Any:
     """Parse JSON; ConfigError for malformed text, duplicate keys, NaN and infinities."""
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        return parse_json_bytes(text.encode("utf-8"), object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"malformed JSON: {error}", field="genesis") from error
 
@@ -31,10 +31,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ConfigError(f"the key {key!r} stands twice", field=key)
         document[key] = value
     return document
-
-
-def _no_constant(name: str) -> Any:
-    raise ConfigError(f"{name} is no number here", field="genesis")
 
 
 class Fields:

@@ -1,0 +1,1 @@
+"""Floor 0: clients of a node's doors."""

@@ -1,0 +1,93 @@
+"""Blocks and receipts: standard RLP, roots and blooms equal to py-evm's."""
+
+from __future__ import annotations
+
+import pytest
+import rlp
+from eth.db.trie import _make_trie_root_and_nodes, make_trie_root_and_nodes
+from eth.rlp.logs import Log as EvmLog
+from eth.rlp.receipts import Receipt as EvmReceipt
+from eth.vm.forks.cancun.blocks import CancunBlock
+from eth_bloom import BloomFilter
+
+from node.chain import Block, Log, Receipt, Transaction, logs_bloom, receipts_root
+from node.chain.header import EMPTY_TRIE_ROOT
+from node.chain.receipt import combine_blooms
+from node.errors import DataError, InvalidBlock
+from tests.chain.build import child, make_header, sign
+
+
+def some_transactions() -> tuple[Transaction, ...]:
+    """200 transactions of the three types, so that index keys of one and of two bytes appear."""
+    rows = [sign(nonce=n) if n % 2 else sign(nonce=n, gasPrice=0) for n in range(199)]
+    return tuple(Transaction.decode(raw) for raw in [*rows, sign(gasPrice=1, accessList=[], type=1, nonce=199)])
+
+
+def test_block_is_py_evms() -> None:
+    """py-evm reads our bytes, writes them back, and finds our transactions root."""
+    block = child(make_header(), some_transactions())
+    theirs = rlp.decode(block.rlp(), CancunBlock)
+    assert rlp.encode(theirs) == block.rlp()
+    assert theirs.hash == block.hash
+    assert [tx.hash for tx in theirs.transactions] == [tx.hash for tx in block.transactions]
+    assert make_trie_root_and_nodes(theirs.transactions)[0] == block.transactions_root()
+    again = Block.decode(block.rlp())
+    assert again == block and again.rlp() == block.rlp()
+
+
+def test_block_refusals() -> None:
+    """Ommers, withdrawals, a missing part and a bad transaction are refused with rule and place."""
+    block = child(make_header(), some_transactions()[:2])
+    header, transactions, _, _ = rlp.decode(block.rlp())
+    with pytest.raises(InvalidBlock, match=r"P-1.*ommers"):
+        Block.decode(rlp.encode([header, transactions, [header], []]))
+    with pytest.raises(InvalidBlock, match=r"P-1.*withdrawals"):
+        Block.decode(rlp.encode([header, transactions, [], [[b"", b"", bytes(20), b""]]]))
+    with pytest.raises(InvalidBlock, match="P-1"):
+        Block.decode(rlp.encode([header, transactions, []]))
+    with pytest.raises(InvalidBlock, match=r"P-6: transaction 1") as caught:
+        Block.decode(rlp.encode([header, [transactions[0], b"\x03" + transactions[1][1:]], [], []]))
+    assert caught.value.found in ("blob", "malformed")
+    with pytest.raises(InvalidBlock, match="P-6"):
+        Block.decode(rlp.encode([header, [[b"\x01"]], [], []]))
+
+
+def test_receipts_are_py_evms() -> None:
+    """Encoding, bloom and root agree with py-evm and eth-bloom; decoding gives equal receipts."""
+    logs = (Log(b"\x01" * 20, (b"\x02" * 32, b"\x03" * 32), b"data"), Log(b"\x05" * 20, (), b""))
+    receipts = [
+        Receipt.of(type_, succeeded=type_ != 1, cumulative_gas_used=21_000 * (type_ + 1), logs=logs if type_ else ())
+        for type_ in (0, 1, 2)
+    ]
+    bloom = BloomFilter()
+    for log in logs:
+        bloom.add(log.address)
+        bloom.extend(log.topics)
+    assert int.from_bytes(logs_bloom(logs), "big") == int(bloom)
+    assert combine_blooms(r.logs_bloom for r in receipts) == logs_bloom(logs)
+    encoded = []
+    for r in receipts:
+        theirs = EvmReceipt(
+            state_root=b"\x01" if r.status else b"",
+            gas_used=r.cumulative_gas_used,
+            bloom=int.from_bytes(r.logs_bloom, "big"),
+            logs=[EvmLog(log.address, [int.from_bytes(t, "big") for t in log.topics], log.data) for log in r.logs],
+        )
+        prefix = bytes([r.type]) if r.type else b""
+        encoded.append(prefix + rlp.encode(theirs))
+        assert r.encode() == encoded[-1]
+        assert Receipt.decode(r.encode()) == r
+    assert _make_trie_root_and_nodes(tuple(encoded))[0] == receipts_root(receipts)
+    assert receipts_root([]) == EMPTY_TRIE_ROOT
+
+
+def test_receipt_refusals() -> None:
+    """An unknown type, five topics, a status of 2 and a short bloom are data errors."""
+    good = Receipt.of(2, succeeded=True, cumulative_gas_used=1, logs=()).encode()
+    for bad in (b"\x05" + good[1:], good[:-1], b"", b"\x02"):
+        with pytest.raises(DataError):
+            Receipt.decode(bad)
+    with pytest.raises(DataError, match="status"):
+        Receipt.decode(rlp.encode([2, 1, bytes(256), []]))
+    with pytest.raises(DataError, match="topics"):
+        Receipt.decode(rlp.encode([1, 1, bytes(256), [[bytes(20), [bytes(32)] * 5, b""]]]))
