@@ -6,6 +6,7 @@ width; byte strings carry a u32 length, lists a u16 count; flags are exactly 0 o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -118,7 +119,7 @@ class Reader:
 
 
 def _ascending(values: list[int], what: str) -> None:
-    if any(a >= b for a, b in zip(values, values[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(values)):
         raise MalformedMessage(f"{what} must ascend")
 
 

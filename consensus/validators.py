@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 from consensus import domain
@@ -56,7 +57,7 @@ def validator_set_hash(epoch: int, addresses: Sequence[Address]) -> Digest:
 def check_validator_set(addresses: Sequence[Address]) -> tuple[Address, ...]:
     """The set as a tuple; ImpossibleState unless it is non-empty, strictly ascending 20-byte addresses (P-12)."""
     result = tuple(bytes(address) for address in addresses)
-    ordered = all(a < b for a, b in zip(result, result[1:], strict=False))
+    ordered = all(a < b for a, b in itertools.pairwise(result))
     if not 1 <= len(result) <= MAX_VALIDATORS or not ordered or any(len(a) != 20 for a in result):
         raise ImpossibleState("a validator set must be 1 to 256 distinct addresses in ascending order")
     return result

@@ -217,11 +217,11 @@ def _read_state(r: Reader) -> State:
 # --- restart ------------------------------------------------------------------------------------------
 
 
-def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerState, epoch_length: int) -> Restored:
+def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerState) -> Restored:
     """Fold the WAL's groups ``(lsn, records)``, in file order, over what the ledger knows (P-18).
 
-    Obligations of epochs and heights that the ledger has passed are dropped; all others are kept, whether the ledger
-    has reached them or not."""
+    Obligations at heights that the ledger has passed are dropped; all others are kept, whether the ledger has reached
+    them or not (the replica ignores those of epochs that it has left)."""
     lsn = 0
     floor = 0
     refuse = ""
@@ -244,8 +244,7 @@ def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerS
     if ledger.wal_lsn > lsn:
         # The WAL lost what the ledger saw synced: votes may be out that nobody here remembers (P-18).
         refuse = f"the ledger has seen LSN {ledger.wal_lsn}, the WAL ends at {lsn}"
-    current = (ledger.height + 1) // epoch_length
-    kept = {e: _above(o, ledger.height) for e, o in epochs.items() if e >= current}
+    kept = {e: _above(o, ledger.height) for e, o in epochs.items()}
     return Restored(ledger, lsn, floor, kept, refuse)
 
 

@@ -1,0 +1,277 @@
+"""The state that the protocol's modules share, and the one place where effects are made.
+
+Persist before send is data: every record of a step goes into one group, and every message that depends on one
+carries ``after`` = that group's LSN (P-17). Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from consensus import codec, domain, wal_records
+from consensus.certificates import CommitCertificate
+from consensus.domain import Kind
+from consensus.errors import ImpossibleState
+from consensus.evidence import Evidence
+from consensus.message_log import MessageLog
+from consensus.messages import Complain, NewView, Reason, SignedMessage, Status, ViewChange, WireMessage
+from consensus.types import (
+    Address,
+    Broadcast,
+    CancelTimer,
+    Config,
+    Digest,
+    Effect,
+    HeaderDecoder,
+    Instant,
+    Persist,
+    ReportEvidence,
+    Send,
+    SetTimer,
+    Signature,
+    Signer,
+    TimerKey,
+    TimerKind,
+    Trace,
+    Verifier,
+)
+from consensus.validators import ValidatorSchedule, primary_index, quorum_size
+from consensus.wal_records import Obligations, WalRecord
+
+CERTIFICATES_KEPT = 16
+"""Recent heights whose certificates are served from memory (and W of them carried by new blocks)."""
+EVIDENCE_KEPT = 64
+"""Reports made for each epoch; a flood of proofs against one faulty sender says nothing new."""
+
+_M = TypeVar("_M", bound=SignedMessage)
+
+
+@dataclass(slots=True)
+class ViewState:
+    """Where this replica stands in its epoch (P-13)."""
+
+    view: int = 0
+    """The last view entered."""
+    promise: int = 0
+    """The view of the last VIEW-CHANGE sent, at least ``view``: nothing is voted below it."""
+    view_change: ViewChange | None = None
+    """The promise itself; rebroadcast byte for byte until its view starts."""
+    new_view: NewView | None = None
+    """What started ``view``; None in view 0."""
+    base: int = -1
+    """Highest base of the NEW-VIEW: fresh proposals start above it and its re-proposals."""
+    plan: dict[int, Digest] = field(default_factory=dict)
+    """Re-proposals that the NEW-VIEW demands, by height."""
+
+    @property
+    def normal(self) -> bool:
+        """False while a view change is under way."""
+        return self.promise == self.view
+
+
+@dataclass(slots=True)
+class Synchroniser:
+    """Complaints, promises heard, and patience (P-14)."""
+
+    failed_views: int = 0
+    """k: since the last commit; the patience is T0 * 2^k, capped."""
+    complaints: dict[int, tuple[Complain, int]] = field(default_factory=dict)
+    """Latest of each other sender, with its monotonic time of receipt."""
+    view_changes: dict[int, ViewChange] = field(default_factory=dict)
+    """Latest of each sender, own included."""
+    own: Complain | None = None
+    """The complaint that this replica repeats."""
+    checking: bool = False
+    """CheckWork is out: complain only if its builder places something (P-15)."""
+    progress_expired: bool = False
+    age_passed: int = 0
+    """Views passed for age: T_age doubles with each (P-14)."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What there is to do (P-15)."""
+
+    pending: bool = False
+    oldest_us: int | None = None
+    empty_due: bool = False
+    heartbeat_due: bool = False
+    build: tuple[int, int, int] | None = None
+    """(epoch, view, height) of the BuildBlock in flight."""
+
+
+class Core:
+    """Shared state and output of one replica."""
+
+    def __init__(
+        self,
+        config: Config,
+        me: Address,
+        signer: Signer,
+        verifier: Verifier,
+        decode_header: HeaderDecoder,
+        restored: wal_records.Restored,
+    ) -> None:
+        ledger = restored.ledger
+        self.config = config
+        self.me = me
+        self.signer = signer
+        self.verifier = verifier
+        self.decode_header = decode_header
+        self.schedule = ValidatorSchedule(config)
+        self.height = ledger.height
+        """The last delivered block: its batch is synced."""
+        self.block_hash = ledger.block_hash
+        self.timestamp = ledger.timestamp
+        self.certificates = {
+            height: CommitCertificate.decode(data) for height, data in sorted(ledger.certificates.items())
+        }
+        self.floor = restored.committed_floor
+        self.refuse_to_vote = restored.refuse_to_vote
+        self.restored: dict[int, Obligations] = dict(restored.epochs)
+        """Obligations of epochs that are not entered yet."""
+        self.lsn = restored.lsn
+        self.log = MessageLog(ledger.height, config.window)
+        self.epoch = self.schedule.epoch_of(ledger.height + 1)
+        for epoch in sorted(ledger.validators):
+            self.schedule.add(epoch, ledger.validators[epoch])
+        self.schedule.add(self.epoch, ledger.next_validators)
+        self.views = ViewState()
+        self.sync = Synchroniser()
+        self.work = Work()
+        self.validations: dict[int, tuple[int, Digest, bool]] = {}
+        """Token -> (height, block, fresh): executions in flight."""
+        self.next_token = 1
+        self.fetching: set[Digest] = set()
+        """Blocks asked for since the last STATUS tick."""
+        self.claims: dict[Address, int] = {}
+        """Heights that peers claim beyond ours: hints for sync, never proof."""
+        self.answers: dict[Address, int] = {}
+        """Repairs sent to each peer since the last STATUS tick."""
+        self.sync_target = 0
+        """Of the last StartSync since the last STATUS tick."""
+        self.convicted = 0
+        self.now = Instant(0, 0)
+        self.timers: dict[TimerKind, TimerKey] = {}
+        self.halted = ""
+        self.again = False
+        """Something changed that a guard may wait for: settle once more."""
+        self._effects: list[Effect] = []
+        self._records: list[WalRecord] = []
+
+    # --- who and where --------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> tuple[Address, ...]:
+        """The validator set of the current epoch."""
+        return self.schedule.validators(self.epoch)
+
+    @property
+    def n(self) -> int:
+        return len(self.members)
+
+    @property
+    def quorum(self) -> int:
+        return quorum_size(self.n)
+
+    @property
+    def index(self) -> int | None:
+        """This replica's index in the current set; None where it is no validator."""
+        return self.schedule.index(self.epoch, self.me)
+
+    def primary(self, view: int) -> int:
+        """Index of the primary of ``view`` in the current epoch."""
+        return primary_index(self.epoch, view, self.n)
+
+    def may_speak(self) -> bool:
+        """Whether this replica is a validator that remembers all it ever promised (P-18)."""
+        return self.index is not None and not self.refuse_to_vote and self.height >= self.floor
+
+    def my_index(self) -> int:
+        index = self.index
+        if index is None:
+            raise ImpossibleState("a node that is no validator of the epoch must not sign")
+        return index
+
+    # --- signing --------------------------------------------------------------------------------------
+
+    def sign_vote(self, kind: Kind, view: int, height: int, block_hash: Digest) -> Signature:
+        """The only two places where the validator key is used are this and sign_body."""
+        self.my_index()
+        return self.signer.sign(
+            domain.vote_digest(self.schedule.domain(self.epoch), kind, view, height, block_hash)
+        )
+
+    def sign_body(self, message: _M) -> _M:
+        """``message`` with its signature over the canonical body."""
+        self.my_index()
+        digest = domain.body_digest(
+            self.schedule.domain(self.epoch), codec.kind_of(message), codec.encode_body(message)
+        )
+        return replace(message, signature=self.signer.sign(digest))
+
+    def complain(self, view: int, base: int, reason: Reason, echo: bool) -> Complain:
+        return self.sign_body(Complain(self.epoch, view, base, reason, echo, self.my_index(), b""))
+
+    def status(self) -> Status:
+        """Own STATUS, signed."""
+        slot = self.log.slots.get(self.height + 1)
+        holds = slot is not None and slot.accepted is not None and slot.accepted.view == self.views.view
+        return self.sign_body(
+            Status(
+                self.epoch, self.height, self.views.view, self.views.promise, holds, self.my_index(), b""
+            )
+        )
+
+    # --- output ---------------------------------------------------------------------------------------
+
+    def persist(self, record: WalRecord) -> None:
+        """Add to this step's group."""
+        self._records.append(record)
+
+    def durable_lsn(self) -> int:
+        """LSN that covers every record so far, this step's included."""
+        return self.lsn + 1 if self._records else self.lsn
+
+    def emit(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def send(self, to: Address, message: WireMessage, *, after: int = 0) -> None:
+        if to != self.me:
+            self.emit(Send(to, message, after))
+
+    def broadcast(self, message: WireMessage, *, after: int = 0) -> None:
+        if self.n > 1 or self.index is None:
+            self.emit(Broadcast(message, after))
+
+    def trace(self, label: str, **values: object) -> None:
+        self.emit(Trace(label, tuple(values.items())))
+
+    def report(self, found: Evidence | None) -> None:
+        """Report evidence, a bounded number of times in an epoch."""
+        if found is None or self.convicted >= EVIDENCE_KEPT:
+            return
+        self.convicted += 1
+        signer = self.schedule.validators(found.first.epoch)[found.first.sender]
+        first, second = codec.encode_message(found.first), codec.encode_message(found.second)
+        self.emit(ReportEvidence(signer, found.offence, first, second))
+
+    def set_timer(self, kind: TimerKind, at_us: int, view: int | None = None) -> None:
+        """Start or replace the timer of ``kind``; its key says what it is about."""
+        key = TimerKey(kind, self.epoch, self.views.promise if view is None else view, self.height + 1)
+        self.timers[kind] = key
+        self.emit(SetTimer(key, at_us))
+
+    def cancel_timer(self, kind: TimerKind) -> None:
+        if self.timers.pop(kind, None) is not None:
+            self.emit(CancelTimer(kind))
+
+    def flush(self) -> list[Effect]:
+        """This step's effects, its WAL group first."""
+        effects, self._effects = self._effects, []
+        if self._records:
+            self.lsn += 1
+            effects.insert(0, Persist(tuple(self._records), self.lsn))
+            self._records = []
+        return effects
