@@ -1,0 +1,5 @@
+"""Floor 4: fetches missed blocks, proves them, and serves the same to others."""
+
+from node.sync.syncer import Syncer, SyncStatus
+
+__all__ = ["SyncStatus", "Syncer"]
