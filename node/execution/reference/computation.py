@@ -1,0 +1,154 @@
+"""py-evm's Cancun computation with our code stream, guard and bounded bookkeeping. The rules stay py-evm's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth.abc import ComputationAPI, MessageAPI, OpcodeAPI, StateAPI, TransactionContextAPI
+from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.exceptions import Halt
+from eth.vm.forks.cancun.computation import CancunComputation
+from eth.vm.forks.cancun.opcodes import CANCUN_OPCODES
+from eth.vm.logic.invalid import InvalidOpcode
+from eth.vm.memory import Memory
+from eth.vm.opcode_values import SELFDESTRUCT
+from eth.vm.stack import Stack
+
+from node.execution.guard import OPCODES_PER_CHECK
+from node.execution.reference.code_stream import CodeStream
+
+RawLog = tuple[int, bytes, tuple[int, ...], bytes]
+
+
+def _opcode_table() -> tuple[OpcodeAPI, ...]:
+    """All 256 opcodes. SELFDESTRUCT without py-evm's deprecation warning, which it raises at every use."""
+    table = [CANCUN_OPCODES.get(value) or InvalidOpcode(value) for value in range(256)]
+    table[SELFDESTRUCT] = CANCUN_OPCODES[SELFDESTRUCT].__wrapped__
+    return tuple(table)
+
+
+OPCODE_TABLE = _opcode_table()
+
+
+class ReferenceComputation(CancunComputation):
+    """One frame. A finished child is folded into its parent, so memory follows depth and not the number of calls."""
+
+    def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
+        # BaseComputation.__init__ and ShanghaiComputation.__init__, without py-evm's code stream.
+        self.state = state
+        self.msg = message
+        self.transaction_context = transaction_context
+        self.code = CodeStream(message.code)
+        self._gas_meter = self._configure_gas_meter()
+        self.children = []
+        self.accounts_to_delete = []
+        self.beneficiaries = []
+        self._stack = Stack()
+        self._memory = Memory()
+        self._log_entries = []
+        self.data_floor_cost = 0
+        state.mark_address_warm(state.coinbase)  # EIP-3651
+        self._child_logs: list[RawLog] = []
+        self._child_refund = 0
+        self._child_deletions: set[bytes] = set()
+        self._child_beneficiaries: set[bytes] = set()
+        self._child_touched: set[bytes] = set()
+
+    # --- children -------------------------------------------------------------------------------------
+
+    def add_child_computation(self, child_computation: ComputationAPI) -> None:
+        """Set the return data as py-evm does, take over what the child leaves behind, and let it go."""
+        super().add_child_computation(child_computation)
+        self.children.clear()
+        child: Any = child_computation
+        self._child_refund += child.get_gas_refund()
+        if not child.is_error:
+            self._child_logs.extend(child.get_raw_log_entries())
+            self._child_deletions.update(child.get_accounts_for_deletion())
+            self._child_beneficiaries.update(child.get_self_destruct_beneficiaries())
+            self._child_touched.update(child.touched_accounts())
+
+    def get_gas_refund(self) -> int:
+        """Own and children's refunds (EIP-3529); a failed frame has none."""
+        if self.is_error:
+            refund: int = self.msg.refund
+            return refund
+        total: int = self.msg.refund + self._gas_meter.gas_refunded + self._child_refund
+        return total
+
+    def get_raw_log_entries(self) -> tuple[RawLog, ...]:
+        """Own and children's logs in the order of their counter."""
+        return () if self.is_error else tuple(sorted([*self._log_entries, *self._child_logs]))
+
+    def get_accounts_for_deletion(self) -> list[bytes]:
+        """Accounts that end with this transaction (EIP-6780)."""
+        return [] if self.is_error else sorted(self._child_deletions.union(self.accounts_to_delete))
+
+    def get_self_destruct_beneficiaries(self) -> list[bytes]:
+        """Who received a self-destructing account's balance."""
+        return [] if self.is_error else sorted(self._child_beneficiaries.union(self.beneficiaries))
+
+    def touched_accounts(self) -> set[bytes]:
+        """Accounts that EIP-161 may clear.
+
+        py-evm also yields address 3 from failed frames, for an incident of 2016; as no state here ever holds an
+        empty account, a reverted touch leaves nothing to clear.
+        """
+        if self.is_error:
+            return set()
+        touched = self._child_touched.union(self.get_self_destruct_beneficiaries())
+        if self.msg.to != CREATE_CONTRACT_ADDRESS:
+            touched.add(self.msg.to)
+        return touched
+
+    # --- the interpreter ------------------------------------------------------------------------------
+
+    @classmethod
+    def apply_computation(
+        cls,
+        state: StateAPI,
+        message: MessageAPI,
+        transaction_context: TransactionContextAPI,
+        parent_computation: ComputationAPI | None = None,
+    ) -> ComputationAPI:
+        """BaseComputation.apply_computation with the guard in its loop."""
+        with cls(state, message, transaction_context) as computation:
+            if parent_computation is not None:
+                computation.contracts_created = parent_computation.contracts_created
+            else:
+                computation.contracts_created = []
+                if message.is_create:
+                    cls.consume_initcode_gas_cost(computation)  # EIP-3860
+            if message.is_create:
+                computation.contracts_created.append(message.storage_address)
+            guard = state.guard
+            code_address = message.code_address
+            guard.enter_frame(code_address)  # P-6: reached, whatever becomes of the frame
+            precompile = cls._precompiles.get(code_address)
+            if precompile is not None:
+                precompile(computation)
+            else:
+                _interpret(computation, guard)
+        return computation
+
+
+def _interpret(computation: Any, guard: Any) -> None:
+    stream = computation.code
+    code = stream.code
+    table = OPCODE_TABLE
+    countdown = OPCODES_PER_CHECK
+    try:
+        while True:
+            counter = stream.program_counter
+            try:
+                opcode = code[counter]
+            except IndexError:
+                return  # past the end: STOP
+            stream.program_counter = counter + 1
+            table[opcode](computation)
+            countdown -= 1
+            if not countdown:
+                countdown = OPCODES_PER_CHECK
+                guard.check()
+    except Halt:
+        return
