@@ -6,7 +6,7 @@ leave behind when the genesis sender calls them, so no second description of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,15 +14,18 @@ from consensus.validators import validator_set_hash
 from contracts import addresses, artifacts, bindings, consortium, financing_registry
 from contracts import banking_calendar as calendar
 from contracts.consortium import Member
-from node.chain.genesis import BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, Genesis, GenesisAccount
+from node.chain.genesis import BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, Genesis, GenesisAccount, genesis_header
 from node.chain.parameters import ChainParameters
 from node.errors import ConfigError, ImpossibleState
 from node.execution.engine import BlockContext, EvmMessage
+from node.execution.genesis_state import genesis_write_set
 from node.execution.guard import ExecutionGuard
 from node.execution.reference import ReferenceEngine
 from node.keys import keccak256
-from node.permissioning import consortium_parameters, validators_at
+from node.permissioning import validators_at
+from node.state.store import StateStore
 from node.state.write_set import WriteSet
+from node.storage.store import Operation
 from node.types import ZERO_ADDRESS, Account, Address, Hash32, StateReader
 
 EPOCH_LENGTH: Final = 100
@@ -151,18 +154,29 @@ def build_alloc(spec: ConsortiumSpec) -> dict[Address, GenesisAccount]:
     return _with_storage(alloc, _initialize(AllocReader(alloc), spec))
 
 
-def check_consortium_parameters(state: StateReader, parameters: ChainParameters) -> None:
-    """A node refuses a genesis whose L and D are not Consortium's (P-3); ConfigError names the field."""
-    epoch_length, activation_delay = consortium_parameters(state)
-    for name, stated, found in (
-        ("epochLength", parameters.epoch_length, epoch_length),
-        ("activationDelay", parameters.activation_delay, activation_delay),
-    ):
-        if stated != found:
-            raise ConfigError(
-                f"config.pbft.{name} is {stated}, but Consortium holds {found} (P-3)",
-                field=f"config.pbft.{name}",
-            )
+def genesis_hash(genesis: Genesis) -> Hash32:
+    """Hash of the block at height 0, computed from the document alone."""
+    update = StateStore(_NothingStored()).apply(genesis_write_set(genesis))
+    return genesis_header(genesis, update.root).hash
+
+
+class _NothingStored:
+    """The key-value store beneath the empty state: it holds nothing, and nothing is written to it."""
+
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+    def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
+        return None
+
+    def write(self, operations: Sequence[Operation], *, sync: bool) -> None:
+        raise ImpossibleState("a genesis hash is computed without a database")
+
+    def close(self) -> None:
+        """Nothing to release."""
 
 
 def _initialize(reader: StateReader, spec: ConsortiumSpec) -> WriteSet:
@@ -222,13 +236,3 @@ def _with_storage(alloc: dict[Address, GenesisAccount], writes: WriteSet) -> dic
 
 def _no_ancestors() -> Iterator[Hash32]:
     return iter(())
-
-
-__all__ = [
-    "AllocReader",
-    "ConsortiumSpec",
-    "build_alloc",
-    "chain_parameters",
-    "check_consortium_parameters",
-    "make_genesis",
-]
