@@ -28,7 +28,7 @@ from node.types import Address, Hash32, StateReader
 HEADER_BYTES_MAX = 1_024
 """Room for a header and list prefixes when the bytes of a block are counted."""
 EVICT_FACTOR = 2
-"""A transaction is evicted when it alone uses this many times the budget at which a block closes: T0/2 and T0/4 (P-7)."""
+"""A transaction is evicted when it alone uses this many times the CPU time that closes a block (P-7: T0/2, T0/4)."""
 SKIPPED = frozenset({"nonce_gap", "block_gas", "insufficient_funds"})
 """Reasons that may pass: the transaction stays pending."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from consensus.validators import validator_set_hash
-
 from node import permissioning
 from node.chain.genesis import Genesis
 from node.execution.engine import Engine

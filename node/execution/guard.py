@@ -29,7 +29,7 @@ class CancellationToken:
         self._cancelled = True
 
 
-class ExecutionAbandoned(Exception):  # noqa: N818 - a local verdict, not an error of the input
+class ExecutionAbandoned(Exception):
     """The token was cancelled: the input is neither valid nor invalid (P-7)."""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from node.chain.genesis import ChainParameters, Genesis
+from node.chain.genesis import Genesis
+from node.chain.parameters import ChainParameters
 from node.chain.transaction import Transaction
 from node.errors import InvalidTransaction
 from node.keys.hashing import EMPTY_CODE_HASH

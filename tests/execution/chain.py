@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import rlp
-from consensus.validators import validator_set_hash
 from eth.chains.base import Chain
 from eth.db.atomic import AtomicDB
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.forks.cancun.blocks import CancunBlock
 from eth_account import Account as EthAccount
 
+from consensus.validators import validator_set_hash
 from node.chain.block import Block
 from node.chain.genesis import BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, Genesis, GenesisAccount
 from node.chain.parameters import ChainParameters

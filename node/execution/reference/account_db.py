@@ -21,7 +21,7 @@ _ABSENT: Any = object()
 _NOTHING = Account(0, 0, EMPTY_CODE_HASH)
 
 
-class JournalAccountDB(AccountDatabaseAPI):
+class JournalAccountDB(AccountDatabaseAPI):  # type: ignore[misc]
     """Accounts, storage, warm sets and transient storage of one block in the making.
 
     Every change appends (map, key, old value) to one log; a checkpoint is a length of that log. Warm sets and the

@@ -56,7 +56,7 @@ def code_of(code_hash: Hash32, body: bytes) -> Code:
     return code
 
 
-class CodeStream(CodeStreamAPI):
+class CodeStream(CodeStreamAPI):  # type: ignore[misc]
     """A program counter over code. Past the end it reads STOP."""
 
     __slots__ = ("_length", "code", "program_counter")

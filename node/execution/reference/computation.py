@@ -30,7 +30,7 @@ def _opcode_table() -> tuple[OpcodeAPI, ...]:
 OPCODE_TABLE = _opcode_table()
 
 
-class ReferenceComputation(CancunComputation):
+class ReferenceComputation(CancunComputation):  # type: ignore[misc]
     """One frame. A finished child is folded into its parent, so memory follows depth and not the number of calls."""
 
     def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
@@ -40,12 +40,12 @@ class ReferenceComputation(CancunComputation):
         self.transaction_context = transaction_context
         self.code = CodeStream(message.code)
         self._gas_meter = self._configure_gas_meter()
-        self.children = []
-        self.accounts_to_delete = []
-        self.beneficiaries = []
+        self.children: list[ComputationAPI] = []
+        self.accounts_to_delete: list[bytes] = []
+        self.beneficiaries: list[bytes] = []
         self._stack = Stack()
         self._memory = Memory()
-        self._log_entries = []
+        self._log_entries: list[RawLog] = []
         self.data_floor_cost = 0
         state.mark_address_warm(state.coinbase)  # EIP-3651
         self._child_logs: list[RawLog] = []

@@ -11,7 +11,7 @@ from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
 from eth.vm.forks.frontier.state import FrontierTransactionExecutor
 from eth.vm.message import Message
-from eth_utils import get_extended_debug_logger
+from eth_utils.logging import get_extended_debug_logger
 
 from node.execution.guard import ExecutionGuard
 from node.execution.reference.account_db import STATE_ROOT_TOKEN, JournalAccountDB
@@ -49,7 +49,7 @@ class EvmTransaction:
         return self.gas_price
 
 
-class ReferenceExecutor(CancunTransactionExecutor):
+class ReferenceExecutor(CancunTransactionExecutor):  # type: ignore[misc]
     """Runs one transaction: py-evm's order of events, without its second signature check and its log lines."""
 
     def validate_transaction(self, transaction: SignedTransactionAPI) -> None:
@@ -89,7 +89,7 @@ class ReferenceExecutor(CancunTransactionExecutor):
         return computation
 
 
-class ReferenceState(CancunState):
+class ReferenceState(CancunState):  # type: ignore[misc]
     """CancunState whose snapshots are marks in our journal, and whose transient storage lives there too."""
 
     computation_class = ReferenceComputation
