@@ -4,7 +4,7 @@ fails. No peer's claim stands by itself, its height included."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -72,6 +72,16 @@ class SyncNetwork(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Conviction:
+    """A peer that served a false block, the rule that the block breaks, and until when it is not asked."""
+
+    peer: Address
+    rule: str
+    message: str
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncStatus:
     """Where catching up stands; for doors and operators."""
 
@@ -80,8 +90,8 @@ class SyncStatus:
     target: int
     imported: int
     """Blocks imported by this process."""
-    convicted: tuple[Address, ...]
-    """Peers that served a false block lately."""
+    convicted: tuple[Conviction, ...]
+    """Peers that served a false block lately, by address."""
 
 
 class Syncer:
@@ -117,7 +127,7 @@ class Syncer:
         self._wanted = asyncio.Event()
         self._target = 0
         self._hints: tuple[Address, ...] = ()
-        self._convicted: dict[Address, int] = {}
+        self._convicted: dict[Address, Conviction] = {}
         self._imported = 0
         self._syncing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -142,9 +152,8 @@ class Syncer:
 
     def status(self) -> SyncStatus:
         """A snapshot."""
-        return SyncStatus(
-            self._syncing, self._chain.head_number(), self._target, self._imported, tuple(self._still_convicted())
-        )
+        convicted = tuple(found for _, found in sorted(self._still_convicted().items()))
+        return SyncStatus(self._syncing, self._chain.head_number(), self._target, self._imported, convicted)
 
     # --- what is wanted ---------------------------------------------------------------------------
 
@@ -169,9 +178,9 @@ class Syncer:
             await asyncio.sleep(POLL_S)
             heads = [(info.head_number, address) for address, info in self._network.connected().items()]
             if heads:
-                # One more than anyone says: an announcement may have been dropped.
+                # Further than anyone says: announcements may have been dropped.
                 highest, peer = max(heads)
-                self.start_sync(max(highest, self._chain.head_number() + 1), (peer,))
+                self.start_sync(max(highest, self._chain.head_number() + RANGE_COUNT), (peer,))
 
     # --- catching up ------------------------------------------------------------------------------
 
@@ -196,7 +205,7 @@ class Syncer:
             if self._chain.head_number() > before:
                 rounds = 0
             elif self._follow and not self._anyone_above(before):
-                break  # the poll's guess of one more was wrong, as it mostly is
+                break  # the poll only guessed that there may be more
             else:
                 rounds += 1
                 await asyncio.sleep(RETRY_S)
@@ -247,32 +256,32 @@ class Syncer:
         try:
             await asyncio.to_thread(self._verifier.check, record)
             await self._import_block(Proposal(record.block, record.carried), record.certificate)
-        except InvalidBlock:
+        except Exception:
             if self._chain.head_number() > before:
-                return  # agreement committed this height meanwhile: the record was compared with a moved head
+                return  # agreement committed this height meanwhile: the record was judged against a moved head
             raise
         self._imported += 1
 
     def _convict(self, peer: Address, error: InvalidBlock) -> None:
         _log.error("false_block_served", peer="0x" + peer.hex(), rule=error.rule, reason=error.message)
-        self._convicted[peer] = self._clock.monotonic_us() + CONVICTED_US
+        self._convicted[peer] = Conviction(peer, error.rule, error.message, self._clock.monotonic_us() + CONVICTED_US)
         self._network.report_bad(peer, f"false block: {error.rule}")
 
-    def _still_convicted(self) -> Iterable[Address]:
+    def _still_convicted(self) -> dict[Address, Conviction]:
         now = self._clock.monotonic_us()
-        self._convicted = {peer: until for peer, until in self._convicted.items() if until > now}
-        return sorted(self._convicted)
+        self._convicted = {peer: found for peer, found in self._convicted.items() if found.until_us > now}
+        return self._convicted
 
     def _candidates(self) -> list[Address]:
         """Hinted peers first, then those that say they are above this node, highest first, then the others."""
-        convicted = set(self._still_convicted())
+        convicted = self._still_convicted()
         peers = {address: info for address, info in self._network.connected().items() if address not in convicted}
         hinted = [peer for peer in self._hints if peer in peers]
         others = sorted((peer for peer in peers if peer not in hinted), key=lambda p: (-peers[p].head_number, p))
         return hinted + others
 
     def _anyone_above(self, height: int) -> bool:
-        convicted = set(self._still_convicted())
+        convicted = self._still_convicted()
         return any(
             info.head_number > height for peer, info in self._network.connected().items() if peer not in convicted
         )

@@ -29,7 +29,7 @@ def free_port() -> int:
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Let the loop run until the condition holds; fails after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the conditions are of several objects and have no one event
             await asyncio.sleep(0.005)
 
 
@@ -77,7 +77,12 @@ class Consortium:
         return next((party.role for party in self.parties if party.address == address), None)
 
     def network(
-        self, party: Party, peers: list[PeerAddress] | None = None, *, genesis: Hash32 = GENESIS, head: int = 0
+        self,
+        party: Party,
+        peers: list[PeerAddress] | None = None,
+        *,
+        genesis: Hash32 = GENESIS,
+        head: Callable[[], int] = lambda: 0,
     ) -> PeerNetwork:
         """A network for the party, not started; it dials every other member unless told otherwise."""
         network = PeerNetwork(
@@ -86,7 +91,7 @@ class Consortium:
             listen_port=party.port,
             peers=[other.place for other in self.parties] if peers is None else peers,
             authorise=self.authorise,
-            head=lambda: (head, Hash32(head.to_bytes(32, "big"))),
+            head=lambda: (head(), Hash32(head().to_bytes(32, "big"))),
             clock=SystemClock(),
         )
         self.networks.append(network)
