@@ -26,6 +26,7 @@ from consensus.types import (
     HeaderDecoder,
     Instant,
     Persist,
+    Proposal,
     ReportEvidence,
     Send,
     SetTimer,
@@ -82,9 +83,8 @@ class Synchroniser:
     """Latest of each sender, own included."""
     own: Complain | None = None
     """The complaint that this replica repeats."""
-    checking: bool = False
-    """CheckWork is out: complain only if its builder places something (P-15)."""
-    progress_expired: bool = False
+    checking: set[Reason] = field(default_factory=set)
+    """CheckWork is out: complain for these only if the builder places something (P-15)."""
     age_passed: int = 0
     """Views passed for age: T_age doubles with each (P-14)."""
 
@@ -98,7 +98,11 @@ class Work:
     empty_due: bool = False
     heartbeat_due: bool = False
     build: tuple[int, int, int] | None = None
-    """(epoch, view, height) of the BuildBlock in flight."""
+    """(epoch, view, height) of the BuildBlock in flight, or of ``built``."""
+    built: Proposal | None = None
+    """Own block that waits for its time (P-4)."""
+    stalled: bool = False
+    """The builder placed nothing: not asked again before a change, a commit or a STATUS tick."""
 
 
 class Core:
@@ -153,7 +157,8 @@ class Core:
         """Of the last StartSync since the last STATUS tick."""
         self.convicted = 0
         self.now = Instant(0, 0)
-        self.timers: dict[TimerKind, TimerKey] = {}
+        self.timers: dict[TimerKind, tuple[TimerKey, int]] = {}
+        """Running timers: key and due time."""
         self.halted = ""
         self.again = False
         """Something changed that a guard may wait for: settle once more."""
@@ -199,9 +204,7 @@ class Core:
     def sign_vote(self, kind: Kind, view: int, height: int, block_hash: Digest) -> Signature:
         """The only two places where the validator key is used are this and sign_body."""
         self.my_index()
-        return self.signer.sign(
-            domain.vote_digest(self.schedule.domain(self.epoch), kind, view, height, block_hash)
-        )
+        return self.signer.sign(domain.vote_digest(self.schedule.domain(self.epoch), kind, view, height, block_hash))
 
     def sign_body(self, message: _M) -> _M:
         """``message`` with its signature over the canonical body."""
@@ -219,9 +222,7 @@ class Core:
         slot = self.log.slots.get(self.height + 1)
         holds = slot is not None and slot.accepted is not None and slot.accepted.view == self.views.view
         return self.sign_body(
-            Status(
-                self.epoch, self.height, self.views.view, self.views.promise, holds, self.my_index(), b""
-            )
+            Status(self.epoch, self.height, self.views.view, self.views.promise, holds, self.my_index(), b"")
         )
 
     # --- output ---------------------------------------------------------------------------------------
@@ -257,11 +258,12 @@ class Core:
         first, second = codec.encode_message(found.first), codec.encode_message(found.second)
         self.emit(ReportEvidence(signer, found.offence, first, second))
 
-    def set_timer(self, kind: TimerKind, at_us: int, view: int | None = None) -> None:
-        """Start or replace the timer of ``kind``; its key says what it is about."""
-        key = TimerKey(kind, self.epoch, self.views.promise if view is None else view, self.height + 1)
-        self.timers[kind] = key
-        self.emit(SetTimer(key, at_us))
+    def set_timer(self, kind: TimerKind, at_us: int) -> None:
+        """Start or replace the timer of ``kind``; its key says what it is about. The same again is no effect."""
+        key = TimerKey(kind, self.epoch, self.views.promise, self.height + 1)
+        if self.timers.get(kind) != (key, at_us):
+            self.timers[kind] = (key, at_us)
+            self.emit(SetTimer(key, at_us))
 
     def cancel_timer(self, kind: TimerKind) -> None:
         if self.timers.pop(kind, None) is not None:

@@ -45,8 +45,12 @@ class Slot:
     executed: set[Digest] = field(default_factory=set)
     """Blocks whose result the host holds."""
     invalid: set[Digest] = field(default_factory=set)
+    checked: set[tuple[int, Digest]] = field(default_factory=set)
+    """(view, block) proposals whose header has passed; judged once, when they arrived (P-4)."""
     refused: set[tuple[int, Digest]] = field(default_factory=set)
-    """(view, block) proposals that broke a rule; judged once, when they arrived (P-4)."""
+    """(view, block) proposals that broke a rule."""
+    paused: set[Digest] = field(default_factory=set)
+    """Executions that the host gave up; tried again at the next STATUS tick."""
     accepted: PrePrepare | None = None
     """The proposal last voted for."""
     history: list[PrePrepare] = field(default_factory=list)
@@ -77,9 +81,7 @@ class Slot:
         return _matching(self.commits, view, block_hash, without=None)
 
 
-def _matching(
-    votes: dict[int, dict[int, _V]], view: int, block_hash: Digest, without: int | None
-) -> dict[int, _V]:
+def _matching(votes: dict[int, dict[int, _V]], view: int, block_hash: Digest, without: int | None) -> dict[int, _V]:
     found: dict[int, _V] = {}
     for sender, by_view in votes.items():
         vote = by_view.get(view)

@@ -102,7 +102,6 @@ class TimerKind(Enum):
 
     PROGRESS = "progress"
     NEW_VIEW = "new_view"
-    RETRANSMIT = "retransmit"
     STATUS = "status"
     HEARTBEAT = "heartbeat"
     EARLY_PROPOSAL = "early_proposal"
