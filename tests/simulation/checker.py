@@ -1,0 +1,298 @@
+"""The invariants I1 to I11, checked as each event happens, by code of its own: nothing here asks the core whether the
+core is right (only certificates are verified by its functions, taken when this module is imported).
+
+The checker sees what honest hosts send, make durable and commit, and every seal that anybody ever signed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consensus import messages as m
+from consensus import types as c
+from consensus import wal_records as w
+from consensus.certificates import CommitCertificate, verify_commit_certificate
+from consensus.errors import ConsensusError
+from tests.simulation.blocks import block_hash, decode_block
+
+if TYPE_CHECKING:
+    from tests.simulation.host import Host
+    from tests.simulation.world import World
+
+View = tuple[int, int]
+"""(epoch, view), in the order in which they follow each other (P-13)."""
+
+
+class Violation(Exception):
+    """An invariant fell."""
+
+    def __init__(self, invariant: str, message: str) -> None:
+        super().__init__(f"{invariant}: {message}")
+        self.invariant = invariant
+
+
+def independent_quorum(n: int) -> int:
+    """ceil(2n / 3): equal to the core's formula for all n up to 39, and written differently."""
+    return -(-2 * n // 3)
+
+
+class Checker:
+    """One run's observer."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._quorum = independent_quorum(world.options.n)
+        self.final: dict[int, c.Digest] = {}
+        self._sent: dict[tuple[object, ...], object] = {}
+        self._promised: dict[int, View] = {}
+        self._durable: dict[int, set[tuple[object, ...]]] = {}
+        self._prepared: dict[tuple[int, int, int], c.Digest] = {}
+        self._seals: dict[tuple[int, int, int, c.Digest], set[int]] = {}
+        self._decided: dict[int, dict[c.Digest, View]] = {}
+        self._new_views: dict[View, m.NewView] = {}
+        self._progress: dict[int, tuple[int, View, int]] = {}
+        self._verified: set[bytes] = set()
+
+    def fail(self, invariant: str, message: str) -> None:
+        """Stop the run."""
+        raise Violation(invariant, message)
+
+    # --- I1, I2, I3, I5: the chain ------------------------------------------------------------------------
+
+    def committing(self, host: Host, height: int, digest: c.Digest, proposal: c.Proposal, certificate: bytes) -> None:
+        """An honest or Byzantine host is about to write a block; only honest ones are held to the rules."""
+        if host.byzantine:
+            return
+        if self.final.setdefault(height, digest) != digest:
+            self.fail("I1", f"node {host.index} commits a second block at height {height}")
+        ledger = host.ledger
+        if height != ledger.height + 1:
+            self.fail("I2", f"node {host.index} commits height {height} on height {ledger.height}")
+        block = decode_block(proposal.block)
+        if block_hash(proposal.block) != digest or block.number != height or block.parent_hash != ledger.head_hash:
+            self.fail("I2", f"node {host.index}: block {height} does not follow its parent")
+        reason = self._world.broken_rule(block, ledger)
+        if reason:
+            self.fail("I3", f"node {host.index}: block {height} breaks {reason}")
+        if height > 1:
+            self._certificate(proposal.certificate, height - 1, ledger.head_hash, "P-11")
+            if self._world.certificate_hash(proposal.certificate) != block.parent_beacon_block_root:
+                self.fail("I3", f"block {height} names another certificate than it carries")
+        self._certificate(certificate, height, digest, "I5")
+
+    def _certificate(self, encoded: bytes, height: int, digest: c.Digest, invariant: str) -> None:
+        if encoded in self._verified:
+            return
+        try:
+            certificate = CommitCertificate.decode(encoded)
+            verify_commit_certificate(certificate, self._world.schedule, self._world.verifier)
+        except ConsensusError as error:
+            self.fail(invariant, f"the certificate of block {height} proves nothing: {error}")
+        if (certificate.height, certificate.block_hash) != (height, digest):
+            self.fail(invariant, f"the certificate of block {height} is for another block")
+        if certificate.bitmap.bit_count() < self._quorum:
+            self.fail(invariant, f"the certificate of block {height} has {certificate.bitmap.bit_count()} seals")
+        self._verified.add(encoded)
+
+    def same_block(self, host: Host, height: int, held: c.Digest, delivered: c.Digest) -> None:
+        """A host delivers what its ledger has already (I1)."""
+        if not host.byzantine and held != delivered:
+            self.fail("I1", f"node {host.index} delivers a second block at height {height}")
+
+    def seal(self, signer: int, commit: m.Commit) -> None:
+        """Somebody signed a seal, whether or not it ever arrived anywhere (I5)."""
+        key = (commit.epoch, commit.view, commit.height, commit.block_hash)
+        signers = self._seals.setdefault(key, set())
+        signers.add(signer)
+        if len(signers) < self._quorum:
+            return
+        view = (commit.epoch, commit.view)
+        decided = self._decided.setdefault(commit.height, {})
+        if commit.block_hash not in decided or view < decided[commit.block_hash]:
+            decided[commit.block_hash] = view
+            for later in self._new_views:
+                self._respects(self._new_views[later])
+        if len(decided) > 1:
+            self.fail("I5", f"seals of two blocks at height {commit.height} make certificates")
+
+    # --- I4, I9, I10: what honest hosts make durable --------------------------------------------------------
+
+    def durable(self, host: Host, records: tuple[w.WalRecord, ...]) -> None:
+        """A sync has returned for these records of ``host``."""
+        keys = self._durable.setdefault(host.index, set())
+        for record in records:
+            keys.update(_keys(record))
+            if host.byzantine:
+                continue
+            if isinstance(record, w.Prepared):
+                self._is_prepared(record)
+            elif isinstance(record, w.NewViewSent | w.EnteredView):
+                self._enters(host, record.new_view)
+
+    def _is_prepared(self, record: w.Prepared) -> None:
+        certificate = record.certificate
+        place = (certificate.epoch, certificate.view, certificate.height)
+        if self._prepared.setdefault(place, certificate.block_hash) != certificate.block_hash:
+            self.fail("I4", f"two blocks prepared at {place}")
+
+    def _enters(self, host: Host, new_view: m.NewView) -> None:
+        view = (new_view.epoch, new_view.view)
+        known = self._new_views.get(view)
+        if known == new_view:
+            return
+        senders = {change.sender for change in new_view.view_changes}
+        if len(senders) < self._quorum or len(senders) != len(new_view.view_changes):
+            self.fail("I10", f"node {host.index} enters {view} on {len(senders)} view changes")
+        if new_view.sender != sum(view) % self._world.options.n:
+            self.fail("I10", f"node {host.index} enters {view} on a NEW-VIEW of {new_view.sender}")
+        expected = choose(new_view.view_changes)
+        found = [(item.height, item.block_hash) for item in new_view.reproposals]
+        if expected != found:
+            self.fail(
+                "I10", f"node {host.index} enters {view} with re-proposals {_short(found)}, not {_short(expected)}"
+            )
+        self._new_views[view] = new_view
+        self._respects(new_view)
+        if found:
+            self._world.count("reproposal_of_prepared")
+
+    def _respects(self, new_view: m.NewView) -> None:
+        """I9: what a quorum sealed in an earlier view stands in O or below its base."""
+        base = max(change.base_height for change in new_view.view_changes)
+        chosen = {item.height: item.block_hash for item in new_view.reproposals}
+        for height, decided in self._decided.items():
+            for digest, view in decided.items():
+                if view < (new_view.epoch, new_view.view) and height > base and chosen.get(height) != digest:
+                    self.fail("I9", f"NEW-VIEW {new_view.epoch}/{new_view.view} drops the decided block {height}")
+
+    # --- I6, I7, I8: what honest hosts send -----------------------------------------------------------------
+
+    def sent(self, host: Host, message: m.Message) -> None:
+        """``message`` leaves ``host``."""
+        if isinstance(message, m.Commit):
+            self.seal(message.sender, message)
+        if host.byzantine or isinstance(message, m.Repair | m.Status | m.Complain | m.ForeignEpoch):
+            return
+        if message.sender != host.index:
+            return  # passed on for another, whose signature it bears
+        view = (message.epoch, message.view)
+        kind = type(message).__name__
+        if isinstance(message, m.PrePrepare | m.Prepare | m.Commit):
+            place = (host.index, kind, view, message.height)
+            content: object = message.block_hash
+            if view < self._promised.get(host.index, view):
+                self.fail("I7", f"node {host.index} sends {kind} in {view} after its promise")
+        else:
+            place = (host.index, kind, view)
+            content = message
+            if isinstance(message, m.ViewChange):
+                self._promised[host.index] = max(view, self._promised.get(host.index, view))
+        if self._sent.setdefault(place, content) != content:
+            self.fail("I6", f"node {host.index} equivocates: {place[1:]}")
+        need = _needs(message)
+        if not self._durable.get(host.index, set()) & need:
+            self.fail("I8", f"node {host.index} sends {kind} {place[2:]} before its record is durable")
+
+    # --- I11 and restarts -----------------------------------------------------------------------------------
+
+    def restarted(self, host: Host, groups: list[tuple[int, tuple[w.WalRecord, ...]]], restored: w.Restored) -> None:
+        """``host`` has read its WAL again."""
+        keys = self._durable.setdefault(host.index, set())
+        votes = False
+        for _, records in groups:
+            for record in records:
+                keys.update(_keys(record))
+                votes = votes or _is_vote_above(record, host.ledger.height)
+                if isinstance(record, w.ViewPromise) and not host.byzantine:
+                    change = record.view_change
+                    view = (change.epoch, change.view)
+                    self._promised[host.index] = max(view, self._promised.get(host.index, view))
+        if votes and host.generation > 1:
+            self._world.count("restart_with_votes")
+        if restored.refuse_to_vote:
+            self.fail("I11", f"node {host.index} refuses to vote on a sound disk: {restored.refuse_to_vote}")
+        self._progress.pop(host.index, None)
+
+    def stepped(self, host: Host) -> None:
+        """``host`` has carried out a step."""
+        if host.byzantine:
+            return
+        committed, view, promise = self._world.position(host)
+        old = self._progress.get(host.index)
+        if old is not None and (committed < old[0] or view < old[1] or (view[0] == old[1][0] and promise < old[2])):
+            self.fail("I11", f"node {host.index} goes back from {old} to {(committed, view, promise)}")
+        self._progress[host.index] = (committed, view, promise)
+
+    def evidence(self, host: Host, effect: c.ReportEvidence) -> None:
+        """I14 in part: evidence never names an honest node."""
+        if not host.byzantine and not self._world.host_of(effect.signer).byzantine:
+            self.fail("I14", f"node {host.index} convicts an honest node of {effect.offence}")
+        self._world.count("evidence")
+
+
+def choose(view_changes: tuple[m.ViewChange, ...]) -> list[tuple[int, c.Digest]]:
+    """What a NEW-VIEW must re-propose: from the highest base on, the certificate of the highest view for each height,
+    until a height has none (consensus.md 1.3)."""
+    height = max(change.base_height for change in view_changes) + 1
+    chosen = []
+    while True:
+        best: tuple[int, c.Digest] | None = None
+        for change in view_changes:
+            for certificate in change.prepared:
+                if certificate.height == height and (best is None or certificate.view > best[0]):
+                    best = (certificate.view, certificate.block_hash)
+        if best is None:
+            return chosen
+        chosen.append((height, best[1]))
+        height += 1
+
+
+def _needs(message: m.Message) -> set[tuple[object, ...]]:
+    """Keys of which one must be durable before ``message`` leaves (consensus.md 1.11)."""
+    match message:
+        case m.PrePrepare():
+            place = (message.epoch, message.view, message.height, message.block_hash)
+            return {("proposed", *place), ("reproposed", *place)}
+        case m.Prepare():
+            return {("accepted", message.epoch, message.view, message.height, message.block_hash)}
+        case m.Commit():
+            return {("prepared", message.epoch, message.view, message.height, message.block_hash)}
+        case m.ViewChange():
+            return {("promise", message)}
+        case m.NewView():
+            return {("new view", message)}
+    return set()
+
+
+def _keys(record: w.WalRecord) -> set[tuple[object, ...]]:
+    """What a durable record covers."""
+    match record:
+        case w.Proposed(x):
+            return {("proposed", x.epoch, x.view, x.height, x.block_hash)}
+        case w.AcceptedPrePrepare(x):
+            return {("accepted", x.epoch, x.view, x.height, x.block_hash)}
+        case w.Prepared(x):
+            return {("prepared", x.epoch, x.view, x.height, x.block_hash)}
+        case w.ViewPromise(x):
+            return {("promise", x)}
+        case w.NewViewSent(x) | w.EnteredView(x):
+            places = [(x.epoch, x.view, item.height, item.block_hash) for item in x.reproposals]
+            return {("new view", x), *(("reproposed", *place) for place in places)}
+        case w.State():
+            # Accepted and proposed are one list in a State record.
+            keys: set[tuple[object, ...]] = set()
+            for x in record.accepted:
+                place = (x.epoch, x.view, x.height, x.block_hash)
+                keys |= {("accepted", *place), ("proposed", *place)}
+            return keys
+    return set()
+
+
+def _is_vote_above(record: w.WalRecord, height: int) -> bool:
+    if isinstance(record, w.Proposed | w.AcceptedPrePrepare):
+        return record.pre_prepare.height > height
+    return isinstance(record, w.Prepared) and record.certificate.height > height
+
+
+def _short(items: list[tuple[int, c.Digest]]) -> list[tuple[int, str]]:
+    return [(height, digest.hex()[:8]) for height, digest in items]
