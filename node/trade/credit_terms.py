@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -169,13 +168,6 @@ class CreditReading:
 def canonical_json(value: Any) -> bytes:
     """Sorted keys, no blanks, UTF-8, no floats by construction."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_jsonable).encode()
-
-
-def salted_hash(salt: bytes, content: bytes, *, domain: str = "praya/terms/v1") -> bytes:
-    """SHA-256 over domain, salt (32 bytes) and content: the commitment that stands on the chain."""
-    if len(salt) != 32:
-        raise ValueError("a salt has 32 bytes")
-    return hashlib.sha256(domain.encode() + b"\x00" + salt + content).digest()
 
 
 def _jsonable(value: Any) -> Any:

@@ -8,12 +8,12 @@ from datetime import date
 import pytest
 
 from node.errors import DataError
+from node.privacy.commitment import TERMS_DOMAIN, salted_hash
 from node.trade.credit_terms import (
     CreditReading,
     check_sender,
     choose_advising,
     read_credit,
-    salted_hash,
 )
 from node.trade.rules import resolve_rules
 from node.trade.swift import parse_mt
@@ -178,7 +178,7 @@ def test_the_commitment_covers_terms_and_salt() -> None:
     """Equal terms hash alike; another salt or another term does not."""
     first, again = read().terms.canonical(), read().terms.canonical()
     assert first == again
-    assert salted_hash(bytes(32), first) == salted_hash(bytes(32), again)
-    assert salted_hash(b"\x01" * 32, first) != salted_hash(bytes(32), first)
+    assert salted_hash(bytes(32), first, domain=TERMS_DOMAIN) == salted_hash(bytes(32), again, domain=TERMS_DOMAIN)
+    assert salted_hash(b"\x01" * 32, first, domain=TERMS_DOMAIN) != salted_hash(bytes(32), first, domain=TERMS_DOMAIN)
     other = read(MT700_FIELDS.replace("125000,50", "125000,51")).terms.canonical()
-    assert salted_hash(bytes(32), other) != salted_hash(bytes(32), first)
+    assert salted_hash(bytes(32), other, domain=TERMS_DOMAIN) != salted_hash(bytes(32), first, domain=TERMS_DOMAIN)

@@ -13,25 +13,14 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from enum import IntEnum
 from typing import Protocol
 
+from contracts.financing_registry import Tag, TagView
 from node.errors import DataError
 from node.trade.ubl.invoice import Invoice, InvoiceParty
 
 _NOT_ALPHANUMERIC = re.compile(r"[^0-9A-Z]")
 _ZEROS_OF_A_RUN = re.compile(r"(?<![0-9])0+(?=[0-9])")
-
-
-class TagView(IntEnum):
-    """Which normalisation a tag was made of; the numbers are IFinancingRegistry's TagView. Only EXACT excludes."""
-
-    EXACT = 0
-    NORMALISED_NUMBER = 1
-    NO_DATE = 2
-    NO_AMOUNT = 3
-    PURCHASE_ORDER = 4
-    TRANSPORT_DOCUMENT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +43,8 @@ class TagFunction(Protocol):
     def key_version(self) -> int:
         """Stored with each tag, so that a key can be replaced."""
 
-    def tag(self, value: TagInput) -> bytes:
-        """32 bytes."""
+    def tag(self, value: TagInput) -> Tag:
+        """The view's tag as the registry takes it."""
 
 
 class KeyedTagFunction:
@@ -71,8 +60,8 @@ class KeyedTagFunction:
     def key_version(self) -> int:
         return self._key_version
 
-    def tag(self, value: TagInput) -> bytes:
-        return hmac.new(self._key, value.encoded(), hashlib.sha256).digest()
+    def tag(self, value: TagInput) -> Tag:
+        return Tag(hmac.new(self._key, value.encoded(), hashlib.sha256).digest(), self._key_version, value.view)
 
 
 def canonical_text(text: str) -> str:
