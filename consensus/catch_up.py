@@ -76,7 +76,7 @@ def repair(core: Core, to: Address, first: int) -> None:
     if not known or not _may_answer(core, to):
         return
     start = first if first in known else max(known)
-    heights = []
+    heights: list[int] = []
     while start in known and len(heights) < MAX_REPAIR:
         heights.append(start)
         start += 1

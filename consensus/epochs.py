@@ -70,8 +70,6 @@ def _move_on(
     core.schedule.add(epoch, next_validators)
     if epoch != core.epoch:
         _enter_epoch(core, epoch)
-    elif core.restored and height >= core.floor:
-        core.again = True
     view_synchronizer.on_height(core)
     core.trace("committed", epoch=certificate.epoch, view=certificate.view, height=height)
     core.again = True
@@ -131,4 +129,4 @@ def _recall_votes(core: Core) -> None:
             core.log.add_prepare(Prepare(core.epoch, *place, me, vote))
         if slot.prepared is not None and slot.prepared.view == view:
             seal = core.sign_vote(Kind.COMMIT, *place)
-            core.log.add_commit(Commit(core.epoch, *place, me, seal))
+            normal_case.on_commit(core, Commit(core.epoch, *place, me, seal))

@@ -124,7 +124,7 @@ def _proposal_waits(core: Core) -> bool:
         return False
     view = core.views.view
     accepted = slot.accepted is not None and slot.accepted.view >= view
-    heard = any(message.view >= view for message, _ in slot.pre_prepares.values())
+    heard = any(message.view == view for message, _ in slot.pre_prepares.values())
     return accepted or heard or height in core.views.plan
 
 
@@ -156,7 +156,7 @@ def _keep_timers(core: Core) -> None:
     _keep(core, TimerKind.PROGRESS, speaks and core.views.normal and waits and _has_work(core), now)
     _keep(core, TimerKind.NEW_VIEW, speaks and not core.views.normal and sync.own is None, now)
     oldest = core.work.oldest_us
-    watching = speaks and core.views.normal and oldest is not None and Reason.AGE not in sync.checking
+    watching = speaks and core.views.normal and core.work.pending and Reason.AGE not in sync.checking
     if watching and oldest is not None and (sync.own is None or sync.own.reason is not Reason.AGE):
         core.set_timer(TimerKind.AGE, oldest + age_limit_us(core))
     else:
