@@ -22,6 +22,7 @@ from node.execution.builder import BuiltBlock
 from node.execution.defaults import reference_engine
 from node.execution.ledger import Ledger
 from node.execution.transition import Rules
+from node.keys.hashing import keccak256
 from node.types import ZERO_HASH, Address, StateReader
 
 CHAIN_ID = 1337
@@ -156,3 +157,8 @@ def stock_import(chain: Any, block: Block) -> Any:
 def stock_receipts(chain: Any, imported: Any) -> list[bytes]:
     """Encoded receipts of an imported block."""
     return [receipt.encode() for receipt in imported.get_receipts(chain.chaindb)]
+
+
+def created_address(sender: Address, nonce: int) -> Address:
+    """Where a creation by ``sender`` puts its contract (Yellow Paper, 7)."""
+    return Address(keccak256(rlp.encode([sender, nonce]))[12:])
