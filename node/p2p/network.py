@@ -232,9 +232,11 @@ class PeerNetwork:
         targets = list(self._peers) if to is None else to
         return sum(self._put(address, priority, data) for address in targets if address != self.me)
 
-    def send_transactions(self, to: Address, transactions: Sequence[bytes]) -> bool:
-        """Queue raw transactions; LimitExceeded where they do not fit one frame (the gossip batches them)."""
-        return self._put(to, Priority.TRANSACTION, encode_frame(TransactionsFrame(tuple(transactions))))
+    def send_transactions(self, transactions: Sequence[bytes], to: Iterable[Address]) -> tuple[Address, ...]:
+        """Queue raw transactions, encoded once; the addresses that took them. LimitExceeded where they do not fit
+        one frame (the gossip batches them)."""
+        data = encode_frame(TransactionsFrame(tuple(transactions)))
+        return tuple(address for address in to if self._put(address, Priority.TRANSACTION, data))
 
     def announce_head(self, number: int, block_hash: Hash32) -> int:
         """Tell every connected peer of a new final block."""

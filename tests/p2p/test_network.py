@@ -175,7 +175,7 @@ async def test_heads_and_transactions_have_their_own_frames(consortium: Consorti
     second.on_head(lambda peer, number, _hash: heads.append((peer, number)))
     second.on_transactions(lambda _peer, batch: batches.append(batch))
     first.announce_head(5, Hash32(b"\x05" * 32))
-    first.send_transactions(second.me, [b"one", b"two"])
+    assert first.send_transactions([b"one", b"two"], [second.me]) == (second.me,)
     await until(lambda: heads and batches)
     assert heads == [(first.me, 5)]
     assert batches == [(b"one", b"two")]
