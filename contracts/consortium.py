@@ -111,9 +111,7 @@ def encode_initialize(
 ) -> bytes:
     """Call data that fills the register at genesis."""
     records = [m.as_argument() for m in members]
-    return bindings.encode_call(
-        CONTRACT, "initialize", [epoch_length, activation_delay, records, list(developers)]
-    )
+    return bindings.encode_call(CONTRACT, "initialize", [epoch_length, activation_delay, records, list(developers)])
 
 
 def encode_validators_at(height: int) -> bytes:

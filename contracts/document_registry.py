@@ -67,9 +67,7 @@ def receipt_domain(chain_id: int) -> dict[str, Any]:
     }
 
 
-def receipt_message(
-    ciphertext_hash: bytes, anchor: bytes, custodian: bytes, received_at: int
-) -> dict[str, Any]:
+def receipt_message(ciphertext_hash: bytes, anchor: bytes, custodian: bytes, received_at: int) -> dict[str, Any]:
     """The EIP-712 message of a receipt; with RECEIPT_TYPES and receipt_domain it is all that is signed."""
     return {
         "ciphertextHash": ciphertext_hash,

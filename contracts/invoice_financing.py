@@ -210,9 +210,7 @@ def legs_of(terms: InvoiceTerms, offer: OfferTerms, value_day: date) -> Legs:
 
 def encode_register(terms: InvoiceTerms, tags: Sequence[Tag], approvals_hash: bytes) -> bytes:
     """Call data for the factory; the clone's address is in the FinancingCreated event."""
-    return bindings.encode_call(
-        FACTORY, "register", [terms.as_argument(), tags_argument(tags), approvals_hash]
-    )
+    return bindings.encode_call(FACTORY, "register", [terms.as_argument(), tags_argument(tags), approvals_hash])
 
 
 def decode_registered(topics: Sequence[bytes], data: bytes) -> bytes | None:
@@ -225,9 +223,7 @@ def encode_record_buyer_acceptance(
     instruction_hash: bytes, approvals_hash: bytes, *, self_attested: bool = False
 ) -> bytes:
     """Call data: the buyer's bank records the buyer's acceptance."""
-    return bindings.encode_call(
-        CONTRACT, "recordBuyerAcceptance", [instruction_hash, self_attested, approvals_hash]
-    )
+    return bindings.encode_call(CONTRACT, "recordBuyerAcceptance", [instruction_hash, self_attested, approvals_hash])
 
 
 def encode_make_offer(terms: OfferTerms, approvals_hash: bytes) -> bytes:
@@ -242,9 +238,7 @@ def encode_accept_offer(offer_id: int, instruction_hash: bytes, approvals_hash: 
 
 def encode_disburse(offer_id: int, value_day: date, proof_hash: bytes, approvals_hash: bytes) -> bytes:
     """Call data: the financing bank has paid."""
-    return bindings.encode_call(
-        CONTRACT, "disburse", [offer_id, day_number(value_day), proof_hash, approvals_hash]
-    )
+    return bindings.encode_call(CONTRACT, "disburse", [offer_id, day_number(value_day), proof_hash, approvals_hash])
 
 
 def encode_repay(offer_id: int, amount: int, proof_hash: bytes, approvals_hash: bytes) -> bytes:

@@ -34,7 +34,7 @@ interface IDocumentRegistry {
         bytes32 approvalsHash
     );
 
-    error NotABank(address account);
+    error NotABank(address caller);
     error ZeroHash(string field);
     error NoRecipient();
     error AlreadyAnchored(bytes32 anchorId);

@@ -6,7 +6,7 @@ leave behind when the genesis sender calls them, so no second description of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +26,7 @@ from node.permissioning import validators_at
 from node.state.store import StateStore
 from node.state.write_set import WriteSet
 from node.storage.store import Operation
-from node.types import ZERO_ADDRESS, Account, Address, Hash32, StateReader
+from node.types import ZERO_ADDRESS, Account, Address, Hash32, StateReader, to_hex
 
 EPOCH_LENGTH: Final = 100
 """L: heights of one epoch (P-13)."""
@@ -140,18 +140,24 @@ def make_genesis(spec: ConsortiumSpec) -> Genesis:
     )
 
 
-def build_alloc(spec: ConsortiumSpec) -> dict[Address, GenesisAccount]:
-    """Every account of height 0: system contracts with their storage, EIP-4788's contract, funded developers."""
+def build_alloc(
+    spec: ConsortiumSpec, contracts: Mapping[str, bytes] = addresses.SYSTEM_CONTRACTS
+) -> dict[Address, GenesisAccount]:
+    """Every account of height 0: system contracts with their storage, EIP-4788's contract, funded developers.
+
+    ``contracts`` maps artefacts to their addresses. ConfigError where an initialiser refuses the specification.
+    """
     alloc = {
         Address(address): GenesisAccount(nonce=SYSTEM_NONCE, code=artifacts.load(name).runtime_code)
-        for name, address in addresses.SYSTEM_CONTRACTS.items()
+        for name, address in contracts.items()
     }
     alloc[BEACON_ROOTS_ADDRESS] = GenesisAccount(nonce=1, code=BEACON_ROOTS_CODE)
+    alloc = _with_storage(alloc, _initialize(AllocReader(alloc), spec))
     for developer in spec.developers:
         if developer in alloc:
-            raise ConfigError(f"developer 0x{developer.hex()} is a system contract", field="developers")
+            raise ConfigError(f"developer {to_hex(developer)} stands at a system contract", field="developers")
         alloc[developer] = GenesisAccount(balance=DEVELOPER_BALANCE)
-    return _with_storage(alloc, _initialize(AllocReader(alloc), spec))
+    return {address: alloc[address] for address in sorted(alloc)}
 
 
 def genesis_hash(genesis: Genesis) -> Hash32:
@@ -231,7 +237,7 @@ def _with_storage(alloc: dict[Address, GenesisAccount], writes: WriteSet) -> dic
         account = alloc[address]
         storage = {slot: words[slot] for slot in sorted(words) if words[slot]}
         filled[address] = GenesisAccount(account.nonce, account.balance, account.code, storage)
-    return {address: filled[address] for address in sorted(filled)}
+    return filled
 
 
 def _no_ancestors() -> Iterator[Hash32]:

@@ -44,9 +44,7 @@ def validators_at(state: StateReader, height: int) -> tuple[Address, ...]:
     """
     count = _length(state, layout.SLOT_VALIDATOR_SETS, VALIDATOR_SETS_MAX)
     if count == 0:
-        raise DataError(
-            "the state holds no validator set: Consortium was not initialised", field="validatorSets"
-        )
+        raise DataError("the state holds no validator set: Consortium was not initialised", field="validatorSets")
     base = layout.array_slot(layout.SLOT_VALIDATOR_SETS, keccak256)
     index = count - 1
     while index > 0 and _word(state, base + index * layout.VALIDATOR_SET_WORDS) & UINT64_MASK > height:
@@ -94,9 +92,7 @@ def _member(state: StateReader, member_id: bytes) -> Member:
     return Member(
         id=member_id,
         name=_string(state, base + layout.MEMBER_NAME),
-        bic=layout.text_of(
-            (validator >> 160 & 2 ** (8 * layout.BIC_BYTES) - 1).to_bytes(layout.BIC_BYTES, "big")
-        ),
+        bic=layout.text_of((validator >> 160 & 2 ** (8 * layout.BIC_BYTES) - 1).to_bytes(layout.BIC_BYTES, "big")),
         lei=layout.text_of(lei.to_bytes(layout.LEI_BYTES, "big")),
         role=Role(account >> 160 & 0xFF),
         place=place_name(_word(state, base + layout.MEMBER_PLACE).to_bytes(32, "big")),
@@ -127,9 +123,7 @@ def _string(state: StateReader, slot: int) -> str:
 def _length(state: StateReader, slot: int, limit: int) -> int:
     length = _word(state, slot)
     if length > limit:
-        raise DataError(
-            f"a list of {length} items in Consortium's slot {slot}, at most {limit}", field="length"
-        )
+        raise DataError(f"a list of {length} items in Consortium's slot {slot}, at most {limit}", field="length")
     return length
 
 
