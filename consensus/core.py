@@ -45,6 +45,9 @@ CERTIFICATES_KEPT = 16
 EVIDENCE_KEPT = 64
 """Reports made for each epoch; a flood of proofs against one faulty sender says nothing new."""
 
+MAX_DOUBLINGS = 40
+"""Enough for any cap; keeps the shift small."""
+
 _M = TypeVar("_M", bound=SignedMessage)
 
 
@@ -192,6 +195,11 @@ class Core:
     def may_speak(self) -> bool:
         """Whether this replica is a validator that remembers all it ever promised (P-18)."""
         return self.index is not None and not self.refuse_to_vote and self.height >= self.floor
+
+    def patience_us(self) -> int:
+        """T = min(T0 * 2^k, Tmax) with k failed views since the last commit, never the view number (P-4, P-14)."""
+        doublings = min(self.sync.failed_views, MAX_DOUBLINGS)
+        return min(self.config.timeout_us << doublings, self.config.timeout_max_us)
 
     def my_index(self) -> int:
         index = self.index

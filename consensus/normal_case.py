@@ -6,17 +6,11 @@ Learning is never restricted: any Q matching COMMITs decide, whatever this repli
 
 from __future__ import annotations
 
-import hashlib
-
-from consensus.certificates import (
-    CommitCertificate,
-    make_commit_certificate,
-    make_prepared_certificate,
-    verify_commit_certificate,
-)
+from consensus.block_rules import check_fresh, check_proposal, read_block
+from consensus.certificates import CommitCertificate, make_commit_certificate, make_prepared_certificate
 from consensus.core import Core
 from consensus.domain import Kind
-from consensus.errors import ImpossibleState, InvalidMessage, MalformedBlock, MalformedMessage, UnknownEpoch
+from consensus.errors import ImpossibleState, InvalidMessage, MalformedBlock
 from consensus.message_log import Slot, committed_quorum, prepared_quorum
 from consensus.messages import Commit, Prepare, PrePrepare
 from consensus.types import (
@@ -37,21 +31,11 @@ from consensus.types import (
 )
 from consensus.wal_records import AcceptedPrePrepare, Prepared, Proposed
 
-MAX_DOUBLINGS = 40
-"""Enough for any cap; keeps the shift small."""
-_NO_CERTIFICATE = bytes(32)
-
 
 def voting_allowed(core: Core, view: int) -> bool:
     """Whether this replica may send PRE-PREPARE, PREPARE or COMMIT in ``view``: only in the view that it has entered,
     and not once it has promised a later one (PBFT §4.4)."""
     return core.may_speak() and view == core.views.view and core.views.promise <= view
-
-
-def patience_us(core: Core) -> int:
-    """T = min(T0 * 2^k, Tmax) with k failed views since the last commit (P-4, P-14)."""
-    doublings = min(core.sync.failed_views, MAX_DOUBLINGS)
-    return min(core.config.timeout_us << doublings, core.config.timeout_max_us)
 
 
 # --- messages -----------------------------------------------------------------------------------------
@@ -258,66 +242,6 @@ def fetch(core: Core, height: int, block_hash: Digest) -> None:
                     signers |= {change.sender, *certificate.signers()}
     hints = tuple(core.members[i] for i in sorted(signers) if i < core.n and core.members[i] != core.me)
     core.emit(FetchBlock(height, block_hash, hints))
-
-
-# --- rules for a block --------------------------------------------------------------------------------
-
-
-def read_block(core: Core, proposal: Proposal, block_hash: Digest) -> HeaderView | None:
-    """The header, if the block has this hash and carries the certificate that its header names (P-11)."""
-    try:
-        header = core.decode_header(proposal.block)
-    except MalformedBlock:
-        return None
-    if header.hash != block_hash or carried_hash(proposal.certificate) != header.parent_beacon_block_root:
-        return None
-    return header
-
-
-def carried_hash(certificate: bytes) -> Digest:
-    """parentBeaconBlockRoot of a block that carries these bytes; zero for none (P-11)."""
-    return hashlib.sha256(certificate).digest() if certificate else _NO_CERTIFICATE
-
-
-def check_proposal(core: Core, height: int, block_hash: Digest, proposal: Proposal) -> HeaderView:
-    """The always rules that need no execution (P-4, P-5, P-11); raises InvalidMessage."""
-    header = read_block(core, proposal, block_hash)
-    if header is None:
-        raise InvalidMessage("the block is not the one announced, or does not carry its certificate")
-    if header.number != height or header.parent_hash != core.block_hash:
-        raise InvalidMessage("the block does not follow the last committed one")
-    if header.timestamp < core.timestamp + (1 if core.config.strict_timestamps else 0):
-        raise InvalidMessage("P-4: the block's time is before its parent's")
-    if header.coinbase not in core.members:
-        raise InvalidMessage("P-5: the coinbase is no validator")
-    _check_carried(core, header, proposal.certificate)
-    return header
-
-
-def _check_carried(core: Core, header: HeaderView, data: bytes) -> None:
-    """The carried certificate is a valid one of the block W below (P-11)."""
-    if header.number <= core.config.window:
-        if data:
-            raise InvalidMessage("P-11: the first blocks carry no certificate")
-        return
-    ancestor = header.number - core.config.window
-    known = core.block_hash if ancestor == core.height else core.certificates[ancestor].block_hash
-    try:
-        certificate = CommitCertificate.decode(data)
-        verify_commit_certificate(certificate, core.schedule, core.verifier)
-    except (MalformedMessage, UnknownEpoch) as error:
-        raise InvalidMessage(f"P-11: {error}") from error
-    if (certificate.height, certificate.block_hash) != (ancestor, known):
-        raise InvalidMessage("P-11: the carried certificate is of another block")
-
-
-def check_fresh(core: Core, header: HeaderView, proposer: int, arrived: Instant) -> None:
-    """The rules for fresh proposals only: P-5's proposer, and P-4's late side, judged at arrival."""
-    if header.coinbase != core.members[proposer]:
-        raise InvalidMessage("P-5: the coinbase is not the proposer")
-    patience_s = -(-patience_us(core) // 1_000_000)
-    if header.timestamp < arrived.unix_s - core.config.tolerance_s - patience_s:
-        raise InvalidMessage("P-4: the block is late")
 
 
 # --- the host's answers -------------------------------------------------------------------------------

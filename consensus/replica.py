@@ -34,6 +34,7 @@ from consensus.types import (
     HeaderDecoder,
     Instant,
     Persisted,
+    Proposal,
     Received,
     Signer,
     Started,
@@ -267,6 +268,12 @@ class Replica:
             lsn=core.lsn,
             halted=core.halted,
         )
+
+    def find_proposal(self, height: int, block_hash: Digest) -> Proposal | None:
+        """A block that this replica holds and that need not be final: what the host serves to fetching peers."""
+        slot = self._core.log.slots.get(height)
+        held = slot.blocks.get(block_hash) if slot is not None else None
+        return held[0] if held is not None else None
 
     def state_record(self) -> State | None:
         """The first record of a new WAL segment (P-17), as of the last step; every earlier Persist must be synced.

@@ -7,9 +7,9 @@ Q make it promise. Every guard compares integers of this epoch; one liar's huge 
 from __future__ import annotations
 
 from consensus import view_change
-from consensus.core import Core
+from consensus.core import MAX_DOUBLINGS, Core
 from consensus.messages import Complain, Reason
-from consensus.normal_case import MAX_DOUBLINGS, empty_block_due, patience_us
+from consensus.normal_case import empty_block_due
 from consensus.types import CheckWork, TimerKind, WorkChanged
 from consensus.validators import weak_quorum_size
 
@@ -171,7 +171,7 @@ def _keep(core: Core, kind: TimerKind, wanted: bool, now: int) -> None:
     running = core.timers.get(kind)
     place = (core.epoch, core.views.promise, core.height + 1)
     if running is None or (running[0].epoch, running[0].view, running[0].height) != place:
-        core.set_timer(kind, now + patience_us(core))
+        core.set_timer(kind, now + core.patience_us())
 
 
 # --- events -------------------------------------------------------------------------------------------
