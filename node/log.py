@@ -11,9 +11,7 @@ import structlog
 LEVELS = ("debug", "info", "warning", "error")
 
 
-def configure_logging(
-    *, level: str = "info", stream: TextIO | None = None, json_lines: bool | None = None
-) -> None:
+def configure_logging(*, level: str = "info", stream: TextIO | None = None, json_lines: bool | None = None) -> None:
     """Set the process's logging once. JSON where the stream is no terminal, unless told otherwise."""
     out = stream if stream is not None else sys.stderr
     as_json = not out.isatty() if json_lines is None else json_lines
@@ -34,4 +32,4 @@ def configure_logging(
 
 def get_logger(room: str) -> Any:
     """A logger that names its room of the house in every line."""
-    return structlog.get_logger().bind(room=room)
+    return structlog.get_logger(room=room)  # a lazy proxy: configured at first use, not at import

@@ -23,7 +23,8 @@ Accounts = Annotated[
 ]
 ChainId = Annotated[int, typer.Option("--chain-id", help="Up to 4503599627370476.")]
 StrictTime = Annotated[
-    bool, typer.Option("--strict-time", help="Each block later than its parent: any Ethereum implementation re-executes.")
+    bool,
+    typer.Option("--strict-time", help="Each block later than its parent: any Ethereum implementation re-executes."),
 ]
 TestClock = Annotated[
     str | None, typer.Option("--test-clock", help="Begin at this ISO date or UTC time and allow `advance`.")
@@ -105,7 +106,9 @@ def down(directory: Dir) -> None:
 def advance(
     directory: Dir,
     duration: Annotated[str | None, typer.Argument(help="Like 3d, 36h or 90m.")] = None,
-    banking_days: Annotated[int | None, typer.Option("--banking-days", help="To the same time that many banking days on.")] = None,
+    banking_days: Annotated[
+        int | None, typer.Option("--banking-days", help="To the same time that many banking days on.")
+    ] = None,
     place: Annotated[str | None, typer.Option("--place", help="Whose banking days: HK, SG, GB, CN or US.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="To this ISO date or UTC time.")] = None,
 ) -> None:

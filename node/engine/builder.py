@@ -8,7 +8,7 @@ import hashlib
 from consensus.types import BlockBuilt, BuildBlock, Proposal
 from node.clock import Clock
 from node.engine.ledger_writer import LedgerWriter
-from node.execution.cancellation import CancellationToken
+from node.execution.guard import CancellationToken
 from node.log import get_logger
 from node.txpool import TransactionPool
 from node.types import Address, Hash32

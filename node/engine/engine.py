@@ -18,15 +18,15 @@ from consensus import messages as m
 from consensus import types as c
 from consensus.errors import ConsensusError
 from consensus.replica import Replica
+from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.timers import Timers
 from node.engine.wal import WriteAheadLog
 from node.errors import ImpossibleState, InvalidBlock, PrayaError
-from node.execution.cancellation import CancellationToken, ExecutionAbandoned
+from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.transition import ExecutedBlock
-from node.chain.block import Block
 from node.log import get_logger
 from node.metrics import Metrics
 from node.p2p import PeerNetwork, Priority
@@ -73,7 +73,8 @@ class Engine:
         clock: Clock,
         metrics: Metrics,
         peers: Peers,
-        verifier: ingress.Ingress,
+        verifier: c.Verifier,
+        decode_header: c.HeaderDecoder,
         on_halt: Callable[[str], None],
     ) -> None:
         self._replica = replica
@@ -85,7 +86,8 @@ class Engine:
         self._clock = clock
         self._metrics = metrics
         self._peers = peers
-        self._ingress = verifier
+        self._verifier = verifier
+        self._decode_header = decode_header
         self._on_halt = on_halt
         self._events: asyncio.Queue[c.Event] = asyncio.Queue(EVENTS_MAX)
         # Answers to effects of the present step: before anything that waits, but after the step's other effects.
@@ -120,6 +122,10 @@ class Engine:
         """The replica's own view of itself, for doors and metrics."""
         return self._replica.status()
 
+    def find_proposal(self, height: int, block_hash: bytes) -> c.Proposal | None:
+        """A block that the replica holds, final or not, for peers that fetch it."""
+        return self._replica.find_proposal(height, block_hash)
+
     def work_changed(self) -> None:
         """The pool's listener: a transaction came or went."""
         self._report_work()
@@ -151,7 +157,7 @@ class Engine:
 
     def _frame_received(self, peer: Address, payload: bytes) -> None:
         try:
-            message = self._ingress.verify(payload, peer)
+            message = ingress.verify(payload, peer, self._replica.schedule, self._verifier, self._decode_header)
         except ConsensusError as error:
             self._metrics.messages_refused.labels(type(error).__name__).inc()
             _log.debug("message refused", peer="0x" + peer.hex(), reason=str(error))
@@ -190,7 +196,7 @@ class Engine:
 
     # --- effects --------------------------------------------------------------------------------------
 
-    async def _perform(self, effect: c.Effect) -> None:  # noqa: PLR0912 - one flat table, an arm for each effect
+    async def _perform(self, effect: c.Effect) -> None:
         match effect:
             case c.Persist():
                 await self._persist(effect)
@@ -240,13 +246,16 @@ class Engine:
         if after > self._wal.last_synced_lsn:
             raise ImpossibleState(f"an effect waits for WAL record {after}, synced is {self._wal.last_synced_lsn}")
 
-    def _send(self, message: m.Message, to: bytes | None) -> None:
+    def _send(self, message: m.WireMessage, to: bytes | None) -> None:
         payload = codec.encode_message(message)
         priority = PRIORITIES.get(type(message), Priority.STATUS)
         if to is None:
-            self._network.broadcast(priority, payload, FRAME_KIND)
+            self._network.broadcast(priority, payload, FRAME_KIND, to=map(Address, self._validators()))
         else:
             self._network.send(Address(to), priority, payload, FRAME_KIND)
+
+    def _validators(self) -> tuple[bytes, ...]:
+        return tuple(self._writer.ledger.next_validators)
 
     def _spawn(self, work: Awaitable[c.Event | None]) -> None:
         async def answer() -> None:
@@ -304,7 +313,8 @@ class Engine:
             # H43: a quorum sealed what this node finds false: stop rather than fork.
             raise ImpossibleState(f"block {effect.height} is sealed by a quorum but invalid here: {error}") from error
         ledger = self._writer.ledger
-        if executed is None and ledger.chain.header(effect.height).hash != effect.block_hash:
+        held = ledger.chain.header(effect.height)
+        if held is None or held.hash != effect.block_hash:
             raise ImpossibleState(f"block {effect.height} is sealed by a quorum, and the ledger holds another")
         validators = executed.next_validators if executed is not None else ledger.next_validators
         if executed is not None:

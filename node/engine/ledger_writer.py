@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from consensus.types import Proposal
 from node.chain.block import Block
-from node.execution.cancellation import CancellationToken
+from node.execution.guard import CancellationToken
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
 from node.types import Hash32

@@ -42,3 +42,19 @@ OBSERVERS = (
     Institution("auditor", "Praya Road Auditors (fictitious)", "PRAUHKH0", "HKHKG"),
     Institution("regulator", "Waterfront Monetary Office (fictitious)", "WFMOHKH0", "HKHKG"),
 )
+
+
+def banks_of(count: int) -> tuple[Institution, ...]:
+    """The first ``count`` sample banks."""
+    return BANKS[:count]
+
+
+def observers_of(count: int) -> tuple[Institution, ...]:
+    """The auditor, the regulator, and as many further auditors as are asked for."""
+    further = (
+        Institution(
+            f"auditor{number}", f"Praya Road Auditors, desk {number} (fictitious)", f"PRA{number:X}HKH0", "HKHKG"
+        )
+        for number in range(3, count + 1)
+    )
+    return (*OBSERVERS[:count], *further)

@@ -25,7 +25,9 @@ def parse_start(text: str) -> int:
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"{text!r} is no ISO date or UTC time like 2026-03-02T09:00:00", field="test-clock") from error
+        raise ConfigError(
+            f"{text!r} is no ISO date or UTC time like 2026-03-02T09:00:00", field="test-clock"
+        ) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
     seconds = int(moment.timestamp())

@@ -1,0 +1,5 @@
+"""The composition root: the only room that knows everyone."""
+
+from node.app.node import Node, run_node
+
+__all__ = ["Node", "run_node"]

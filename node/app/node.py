@@ -1,0 +1,335 @@
+"""The composition root: the only module that knows everyone. Builds a node from its configuration and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from consensus import types as c
+from consensus import wal_records
+from consensus.ingress import CachingVerifier
+from consensus.replica import Replica
+from consensus.validators import epoch_of
+from node import permissioning
+from node.app.doors import Doors
+from node.chain.genesis import Genesis
+from node.clock import CLOCK_FILE, Clock, SteppedClock, SystemClock
+from node.config import NodeConfig
+from node.engine.builder import BlockBuilder
+from node.engine.engine import Engine, Peers
+from node.engine.header_view import decode_header_view
+from node.engine.ledger_writer import LedgerWriter
+from node.engine.wal import WriteAheadLog
+from node.errors import ConfigError
+from node.execution.consensus_config import consensus_config
+from node.execution.ledger import Ledger
+from node.execution.transition import ExecutedBlock
+from node.keys import SECP256K1_VERIFIER, PrivateKey
+from node.keys.keystore import load_keystore, read_secret_file
+from node.keys.tls import TlsFiles
+from node.log import configure_logging, get_logger
+from node.metrics import Metrics
+from node.p2p import NodeIdentity, PeerAddress, PeerNetwork, PeerRole
+from node.p2p.gossip import TransactionGossip
+from node.sync import Syncer
+from node.txpool import TransactionPool
+from node.types import Address, to_hex
+
+_log = get_logger("app")
+
+CLOCK_POLL_S = 0.1
+EXIT_IMPOSSIBLE = 70
+
+
+def run_node(config: NodeConfig) -> int:
+    """Run until a signal or a halt; the exit code of the process."""
+    configure_logging(level=config.log.level)
+    return asyncio.run(_run(config))
+
+
+async def _run(config: NodeConfig) -> int:
+    node = Node(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.request_stop)
+    try:
+        await node.start()
+        await node.stopping.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # a second signal ends the process at once
+        await node.stop()
+    return EXIT_IMPOSSIBLE if node.halt_reason else 0
+
+
+@dataclass(frozen=True)
+class NodeKeys:
+    """The keys in a node's folder; an observer has no validator key."""
+
+    validator: PrivateKey | None
+    business: PrivateKey
+
+    @property
+    def transport(self) -> PrivateKey:
+        """The key to which the TLS certificate is bound."""
+        return self.validator if self.validator is not None else self.business
+
+    @classmethod
+    def load(cls, directory: Path, *, observer: bool) -> NodeKeys:
+        """Open the keystores with the passwords beside them. ConfigError or PermissionDenied names the file."""
+
+        def open_key(use: str) -> PrivateKey:
+            password = read_secret_file(directory / f"{use}.password").decode().strip()
+            return load_keystore(directory / f"{use}.json", password)
+
+        return cls(None if observer else open_key("validator"), open_key("business"))
+
+
+class Node:
+    """One bank's or observer's process. ``stopping`` is set when it should end; ``halt_reason`` says why it must."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self.config = config
+        self.stopping = asyncio.Event()
+        self.halt_reason = ""
+        self.metrics = Metrics()
+        directory = config.directory
+        genesis = Genesis.load(directory / "genesis.json")
+        observer = config.node.role == "observer"
+        self.keys = NodeKeys.load(directory / "keystore", observer=observer)
+        self.clock: Clock = _open_clock(directory, genesis)
+        self.ledger = Ledger.open(directory / "chain", genesis)
+        self.writer = LedgerWriter(self.ledger)
+        self.pool = TransactionPool(genesis, self.ledger.state.head, permissioning, self.clock.monotonic_us)
+        self.network = self._make_network(config)
+        self.gossip = self._make_gossip()
+        self._consensus_config = consensus_config(genesis, self.ledger.genesis_hash)
+        self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
+        self.syncer = self._make_syncer(follow=observer)
+        self.doors = Doors(self)
+        self._loop = asyncio.get_running_loop()
+        self._clock_task: asyncio.Task[None] | None = None
+        self._wire()
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the doors and the peer port, then take part. Raises PrayaError where something cannot be opened."""
+        self.metrics.build_info.labels(version("praya")).set(1)
+        self._note_head()
+        await self.network.start()
+        self.gossip.start()
+        await self.doors.start()
+        self.syncer.start()
+        if self.engine is not None:
+            self.engine.start()
+        if isinstance(self.clock, SteppedClock):
+            self._clock_task = asyncio.create_task(self._follow_clock(self.clock))
+        _log.info(
+            "node started",
+            name=self.config.node.name,
+            role=self.config.node.role,
+            version=version("praya"),
+            chain_id=self.ledger.genesis.chain_id,
+            genesis=to_hex(self.ledger.genesis_hash),
+            height=self.ledger.head.number,
+            address=to_hex(self.keys.transport.address),
+            rpc_port=self.config.listen.rpc_port,
+            web_port=self.config.listen.web_port,
+        )
+
+    async def stop(self) -> None:
+        """Drain and close everything, the database last."""
+        steps: list[Callable[[], Awaitable[None]]] = [self.doors.stop, self.gossip.stop, self.syncer.stop]
+        if self.engine is not None:
+            steps.append(self.engine.stop)
+        steps.append(self.network.stop)
+        if self._clock_task is not None:
+            self._clock_task.cancel()
+        for step in steps:
+            with contextlib.suppress(asyncio.CancelledError):
+                await step()
+        self.writer.close()
+        if self.engine is not None:
+            self._wal.close()
+        self.ledger.close()
+        _log.info("node stopped", reason=self.halt_reason or "asked to")
+
+    def request_stop(self) -> None:
+        """A signal: end in order."""
+        self.stopping.set()
+
+    def halt(self, reason: str) -> None:
+        """An impossible state: stop rather than fork."""
+        if not self.halt_reason:
+            self.halt_reason = reason
+            _log.error("node halts", reason=reason)
+        self._loop.call_soon_threadsafe(self.stopping.set)
+
+    def _call_soon(self, function: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(function)
+
+    def _failed(self, error: BaseException) -> None:
+        self.halt(f"{type(error).__name__}: {error}")
+
+    # --- parts ----------------------------------------------------------------------------------------
+
+    def _make_network(self, config: NodeConfig) -> PeerNetwork:
+        ledger = self.ledger
+        identity = NodeIdentity(
+            address=self.keys.transport.address,
+            chain_id=ledger.genesis.chain_id,
+            genesis_hash=ledger.genesis_hash,
+            parameters_hash=ledger.genesis.digest,
+            tls=TlsFiles.in_directory(config.directory / "tls"),
+        )
+        peers = tuple(
+            PeerAddress(peer.name, peer.host, peer.port, Address(bytes.fromhex(peer.address[2:])))
+            for peer in config.peers
+        )
+        return PeerNetwork(
+            identity,
+            listen_host=config.listen.host,
+            listen_port=config.listen.p2p_port,
+            peers=peers,
+            authorise=self._role_of,
+            head=lambda: (ledger.head.number, ledger.head_hash),
+            clock=self.clock,
+            metrics=self._count_frames,
+            on_failure=self._failed,
+        )
+
+    def _make_gossip(self) -> TransactionGossip:
+        pool = self.pool
+        return TransactionGossip(
+            self.network,
+            admit=lambda raw, peer: pool.add(raw, origin=peer),
+            pending=pool.raw_transactions,
+            is_pending=lambda transaction_hash: pool.lookup(transaction_hash) is not None,
+            on_failure=self._failed,
+        )
+
+    def _make_engine(self, key: PrivateKey | None) -> Engine:
+        if key is None:
+            raise ConfigError("a validator's node needs a validator key", field="keystore")
+        self._wal = WriteAheadLog(str(self.config.directory / "wal"))
+        restored = wal_records.restore(self._wal.open(), self._ledger_state())
+        verifier = CachingVerifier(SECP256K1_VERIFIER)
+        replica = Replica(self._consensus_config, key.address, key, verifier, decode_header_view, restored)
+        return Engine(
+            replica=replica,
+            wal=self._wal,
+            writer=self.writer,
+            builder=BlockBuilder(self.writer, self.pool, self.clock, key.address),
+            pool=self.pool,
+            network=self.network,
+            clock=self.clock,
+            metrics=self.metrics,
+            peers=Peers(
+                fetch_block=lambda *question: self.syncer.fetch_block(*question),
+                start_sync=lambda height, peers: self.syncer.start_sync(height, peers),
+            ),
+            verifier=verifier,
+            decode_header=decode_header_view,
+            on_halt=self.halt,
+        )
+
+    def _ledger_state(self) -> wal_records.LedgerState:
+        ledger = self.ledger
+        height = ledger.head.number
+        first = max(0, height - self.ledger.parameters.window)
+        length = ledger.parameters.epoch_length
+        return wal_records.LedgerState(
+            height=height,
+            block_hash=ledger.head_hash,
+            timestamp=ledger.head.timestamp,
+            next_validators=ledger.next_validators,
+            certificates={h: cert for h in range(max(1, first), height + 1) if (cert := ledger.chain.certificate(h))},
+            validators={
+                epoch_of(h, length): tuple(ledger.chain.validators(max(1, h))) for h in range(first, height + 2)
+            },
+            wal_lsn=ledger.chain.wal_lsn(),
+        )
+
+    def _make_syncer(self, *, follow: bool) -> Syncer:
+        return Syncer(
+            network=self.network,
+            chain=self.ledger.chain,
+            config=self._consensus_config,
+            verifier=SECP256K1_VERIFIER,
+            import_block=self._import_block,
+            clock=self.clock,
+            block_bytes_max=self.ledger.parameters.limits.block_bytes_max,
+            find_proposal=None if follow else self._find_proposal,
+            follow=follow,
+            on_failure=self._failed,
+        )
+
+    def _wire(self) -> None:
+        """Who hears of what: a block goes to pool, peers and doors; a transaction to gossip and engine."""
+        self.writer.committed_listeners.insert(0, self._block_committed)
+        self.pool.accepted_listeners.append(
+            lambda transaction, origin: self.gossip.accepted(transaction.hash, transaction.raw, origin)
+        )
+        if self.engine is not None:
+            engine = self.engine
+            self.pool.changed_listeners.append(lambda: self._call_soon(engine.work_changed))
+
+    # --- what happens ---------------------------------------------------------------------------------
+
+    async def _import_block(self, proposal: c.Proposal, certificate: bytes) -> None:
+        if self.engine is not None:
+            await self.engine.import_block(proposal, certificate)
+        else:
+            await self.writer.commit(proposal, certificate, 0)
+
+    def _find_proposal(self, height: int, block_hash: bytes) -> c.Proposal | None:
+        return self.engine.find_proposal(height, block_hash) if self.engine is not None else None
+
+    def _block_committed(self, executed: ExecutedBlock) -> None:
+        self.pool.on_block(executed)
+        header = executed.block.header
+        self.syncer.block_committed(header.number, header.hash)
+        self._note_head()
+        self.doors.block_committed(executed)
+
+    def _note_head(self) -> None:
+        self.metrics.head_height.set(self.ledger.head.number)
+        self.metrics.head_timestamp.set(self.ledger.head.timestamp)
+        self.metrics.pool_size.set(len(self.pool))
+
+    def _role_of(self, address: Address) -> PeerRole | None:
+        """P-13: ex-validators keep serving an edge's blocks, so every active member's keys may connect."""
+        state = self.ledger.state.head()
+        if address in self.ledger.next_validators or permissioning.member_by_validator(state, address) is not None:
+            return PeerRole.VALIDATOR
+        member = permissioning.member_by_address(state, address)
+        return PeerRole.OBSERVER if member is not None and member.active else None
+
+    def _count_frames(self, name: str, amount: float, _labels: dict[str, str]) -> None:
+        if name == "peers":
+            self.metrics.peers.set(amount)
+
+    async def _follow_clock(self, clock: SteppedClock) -> None:
+        """P-19: at each step of the test clock, every replica owes a block with the new time."""
+        announced = 0.0
+        while True:
+            for step in clock.reload():
+                if step.at_s > announced and self.engine is not None:
+                    announced = step.at_s
+                    self._loop.call_later(max(0.0, step.at_s - time.time()) + 0.02, self.engine.clock_jumped)
+            await asyncio.sleep(CLOCK_POLL_S)
+
+
+def _open_clock(directory: Path, genesis: Genesis) -> Clock:
+    if genesis.parameters.test_clock is None:
+        if (directory / CLOCK_FILE).exists():
+            raise ConfigError("a test clock lies here, and genesis allows none (P-19)", field=CLOCK_FILE)
+        return SystemClock()
+    return SteppedClock(directory / CLOCK_FILE)

@@ -1,0 +1,291 @@
+"""``praya network init``: every key, certificate, configuration and the genesis of a consortium on this machine.
+
+The keystores use scrypt's light setting and random passwords that lie beside them: such a network lives on one
+machine. A real bank makes its own keys, and sends the authority a signing request.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from contracts.consortium import Member, Role
+from node.chain.genesis import CHAIN_ID_MAX, Genesis
+from node.cli.network import processes
+from node.cli.network.layout import NETWORK_FILE, Network, NodeFolder, save_network
+from node.cli.network.officers import write_officers
+from node.cli.network.samples import Institution, banks_of, observers_of
+from node.clock import CLOCK_FILE, ClockStep, write_clock_steps
+from node.errors import ConfigError
+from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
+from node.execution.ledger import Ledger
+from node.keys import PrivateKey, keccak256
+from node.keys.keystore import save_keystore, write_secret_file
+from node.keys.tls import CertificateAuthority, make_authority, make_node_files, save_authority
+from node.privacy.encryption_key import EncryptionKey
+from node.trade.calendar import compute_years
+from node.types import Address, to_hex
+
+BANKS_MAX = 10
+OBSERVERS_MAX = 10
+ACCOUNTS_MAX = 1_000
+CALENDAR_YEARS = 3
+"""Years of banking days agreed in genesis; beyond them deadlines are provisional (design.md section 8)."""
+DEVELOPER_BALANCE = 10**24
+HOST = "127.0.0.1"
+TEMPLATE_FILE = "node.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """What ``praya network init`` is asked for."""
+
+    banks: int
+    observers: int
+    accounts: int
+    chain_id: int
+    strict_time: bool
+    test_clock: int | None
+
+    def check(self) -> None:
+        """ConfigError names the option and its limit."""
+        for option, value, low, high in (
+            ("banks", self.banks, 1, BANKS_MAX),
+            ("observers", self.observers, 0, OBSERVERS_MAX),
+            ("accounts", self.accounts, 0, ACCOUNTS_MAX),
+            ("chain-id", self.chain_id, 1, CHAIN_ID_MAX),
+        ):
+            if not low <= value <= high:
+                raise ConfigError(f"--{option} is {value}, allowed are {low} to {high}", field=option)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """One member with the keys that its node will hold."""
+
+    institution: Institution
+    number: int
+    role: Role
+    validator: PrivateKey | None
+    business: PrivateKey
+    encryption: EncryptionKey
+
+    def member(self) -> Member:
+        return Member(
+            id=keccak256(b"praya/member/" + self.institution.bic.encode()),
+            name=self.institution.name,
+            bic=self.institution.bic,
+            lei=self.institution.lei(self.number),
+            role=self.role,
+            place=self.institution.place,
+            business_address=self.business.address,
+            validator_address=self.validator.address if self.validator else None,
+            encryption_key=self.encryption.public,
+        )
+
+
+def init_network(directory: Path, spec: NetworkSpec) -> Network:
+    """Write a new network's folder. ConfigError where one is there already or an option is out of its bounds."""
+    spec.check()
+    directory = directory.resolve()
+    if (directory / NETWORK_FILE).exists():
+        raise ConfigError(f"{directory} holds a network already", field="dir")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seats = _make_seats(spec)
+    developers = [PrivateKey.generate() for _ in range(spec.accounts)]
+    now = int(time.time())
+    started = spec.test_clock if spec.test_clock is not None else now
+    genesis = _make_genesis(spec, seats, developers, started)
+    authority = make_authority("Praya consortium (this machine)")
+    save_authority(directory / "ca", authority)
+    ports = free_ports(4 * len(seats))
+    nodes = tuple(_folder(directory, seat, ports[4 * index : 4 * index + 4]) for index, seat in enumerate(seats))
+    genesis_text = json.dumps(genesis.document, indent=1) + "\n"
+    (directory / "genesis.json").write_text(genesis_text)
+    for seat, node in zip(seats, nodes, strict=True):
+        _write_node(node, seat, nodes, authority, genesis_text, spec, offset_s=started - now)
+    # Every node begins with a copy of height 0 that was made once.
+    ledger = Ledger.open(directory / "genesis-chain", genesis)
+    genesis_hash = ledger.genesis_hash
+    ledger.close()
+    for node in nodes:
+        shutil.copytree(directory / "genesis-chain", node.path / "chain")
+    shutil.rmtree(directory / "genesis-chain")
+    network = Network(
+        path=directory,
+        chain_id=spec.chain_id,
+        genesis_hash=to_hex(genesis_hash),
+        strict_time=spec.strict_time,
+        test_clock=spec.test_clock,
+        nodes=nodes,
+    )
+    write_secret_file(network.accounts_file, _accounts_document(developers))
+    write_officers(network)
+    save_network(network)
+    return network
+
+
+def with_free_ports(network: Network) -> Network:
+    """The network itself where its ports are free or its own nodes hold them; otherwise with new ports, rewritten."""
+    down = [node for node in network.nodes if processes.running(node) is None]
+    taken = any(not _is_free(node.host, port) for node in down for port in _ports(node))
+    if not taken or len(down) < len(network.nodes):
+        return network
+    fresh = free_ports(4 * len(network.nodes))
+    nodes = tuple(
+        replace(
+            node,
+            p2p_port=fresh[4 * i],
+            rpc_port=fresh[4 * i + 1],
+            web_port=fresh[4 * i + 2],
+            metrics_port=fresh[4 * i + 3],
+        )
+        for i, node in enumerate(network.nodes)
+    )
+    moved = replace(network, nodes=nodes)
+    for node in nodes:
+        node.config_file.write_text(_config_text(node, nodes, demo=True))
+    save_network(moved)
+    return moved
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on at this moment."""
+    sockets = []
+    try:
+        for _ in range(count):
+            one = socket.socket()
+            one.bind((HOST, 0))
+            sockets.append(one)
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _make_seats(spec: NetworkSpec) -> list[_Seat]:
+    banks = [(institution, Role.BANK) for institution in banks_of(spec.banks)]
+    watchers = [
+        (institution, Role.REGULATOR if index == 1 else Role.AUDITOR)
+        for index, institution in enumerate(observers_of(spec.observers))
+    ]
+    seats = []
+    for number, (institution, role) in enumerate([*banks, *watchers], start=1):
+        validator = PrivateKey.generate() if role is Role.BANK else None
+        seats.append(_Seat(institution, number, role, validator, PrivateKey.generate(), EncryptionKey.generate()))
+    return seats
+
+
+def _make_genesis(
+    spec: NetworkSpec, seats: Sequence[_Seat], developers: Sequence[PrivateKey], timestamp: int
+) -> Genesis:
+    year = time.gmtime(timestamp).tm_year
+    places = sorted({institution.place for institution in (*banks_of(BANKS_MAX), *observers_of(2))})
+    return make_genesis(
+        ConsortiumSpec(
+            chain_id=spec.chain_id,
+            timestamp=timestamp,
+            members=tuple(seat.member() for seat in seats),
+            developers=tuple(Address(key.address) for key in developers),
+            calendars=tuple(compute_years(places, range(year, year + CALENDAR_YEARS))),
+            strict_timestamps=spec.strict_time,
+            test_clock=spec.test_clock,
+        )
+    )
+
+
+def _folder(directory: Path, seat: _Seat, ports: Sequence[int]) -> NodeFolder:
+    observer = seat.validator is None
+    return NodeFolder(
+        name=seat.institution.short,
+        path=directory / ("observers" if observer else "banks") / seat.institution.short,
+        role="observer" if observer else "validator",
+        host=HOST,
+        p2p_port=ports[0],
+        rpc_port=ports[1],
+        web_port=ports[2],
+        metrics_port=ports[3],
+        validator_address=to_hex(seat.validator.address) if seat.validator else None,
+        business_address=to_hex(seat.business.address),
+        member=seat.institution.name,
+        bic=seat.institution.bic,
+    )
+
+
+def _write_node(
+    node: NodeFolder,
+    seat: _Seat,
+    nodes: Sequence[NodeFolder],
+    authority: CertificateAuthority,
+    genesis_text: str,
+    spec: NetworkSpec,
+    *,
+    offset_s: int,
+) -> None:
+    node.path.mkdir(mode=0o700, parents=True)
+    (node.path / "genesis.json").write_text(genesis_text)
+    node.config_file.write_text(_config_text(node, nodes, demo=True))
+    keystore = node.path / "keystore"
+    keys = {"business": seat.business} | ({"validator": seat.validator} if seat.validator else {})
+    for use, key in keys.items():
+        password = secrets.token_urlsafe(24)
+        save_keystore(keystore / f"{use}.json", key, password, light=True)
+        write_secret_file(keystore / f"{use}.password", password.encode())
+    seat.encryption.save(node.path / "encryption.key")
+    transport = seat.validator if seat.validator is not None else seat.business
+    make_node_files(node.path / "tls", authority, transport, chain_id=spec.chain_id, common_name=node.name)
+    if spec.test_clock is not None:
+        write_clock_steps(node.path / CLOCK_FILE, [ClockStep(0.0, offset_s)])
+
+
+def _config_text(node: NodeFolder, nodes: Sequence[NodeFolder], *, demo: bool) -> str:
+    lines = [
+        "[node]",
+        f'name = "{node.name}"',
+        f'member = "{node.member}"',
+        f'role = "{node.role}"',
+        f'environment = "{"DEMO" if demo else "PROD"}"',
+        "",
+        "[listen]",
+        f'host = "{node.host}"',
+        f"p2p_port = {node.p2p_port}",
+        f"rpc_port = {node.rpc_port}",
+        f"web_port = {node.web_port}",
+        f"metrics_port = {node.metrics_port}",
+    ]
+    for peer in nodes:
+        if peer.name != node.name:
+            lines += [
+                "",
+                "[[peers]]",
+                f'name = "{peer.name}"',
+                f'host = "{peer.host}"',
+                f"port = {peer.p2p_port}",
+                f'address = "{peer.validator_address or peer.business_address}"',
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _accounts_document(developers: Sequence[PrivateKey]) -> bytes:
+    rows = [{"address": to_hex(key.address), "private_key": to_hex(key.secret_bytes())} for key in developers]
+    return (json.dumps({"accounts": rows}, indent=1) + "\n").encode()
+
+
+def _ports(node: NodeFolder) -> tuple[int, int, int, int]:
+    return node.p2p_port, node.rpc_port, node.web_port, node.metrics_port
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,33 @@
+"""Logins of a network on one machine: a maker, a checker and a viewer for each node, random for each network."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from argon2 import PasswordHasher
+
+from node.cli.network.layout import Network
+from node.keys.keystore import write_secret_file
+from node.trade.database import Database
+from node.trade.users import Users
+
+DATABASE_FILE = "praya.sqlite"
+BANK_LOGINS = (("maker", ("maker",)), ("checker", ("checker",)), ("viewer", ("viewer",)))
+OBSERVER_LOGINS = (("viewer", ("viewer",)),)
+# Such a network lives on one machine for minutes, and its passwords lie beside it: no need to be slow.
+_QUICK = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+
+
+def write_officers(network: Network) -> None:
+    """Create each node's users, and ``logins.json`` (mode 0600) with their passwords."""
+    logins = []
+    for node in network.nodes:
+        database = Database.open(node.path / DATABASE_FILE)
+        users = Users(database, hasher=_QUICK)
+        for name, roles in BANK_LOGINS if node.role == "validator" else OBSERVER_LOGINS:
+            password = secrets.token_urlsafe(12)
+            users.add(name, password, roles)
+            logins.append({"bank": node.name, "user": name, "password": password, "roles": list(roles)})
+        database.close()
+    write_secret_file(network.logins_file, (json.dumps({"logins": logins}, indent=1) + "\n").encode())
