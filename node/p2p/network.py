@@ -6,9 +6,9 @@ import asyncio
 import os
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -24,18 +24,16 @@ from node.p2p.frames import (
     RESPONSE_BYTES_MAX,
     SUBPROTOCOL,
     BadFrame,
-    Frame,
     GoodbyeFrame,
     HeadFrame,
     Hello,
     MessageFrame,
     Priority,
-    RequestFrame,
-    ResponseFrame,
     TransactionsFrame,
     decode_frame,
     encode_frame,
 )
+from node.p2p.handlers import FrameHandler, Handlers, HeadHandler, MetricHook, PeerHandler, TransactionsHandler
 from node.p2p.link import HEARTBEAT_S, Link, PeerRefused
 from node.p2p.peer import Peer, PeerAddress, PeerInfo, PeerRole, RequestHandler
 from node.types import Address, Hash32
@@ -45,14 +43,6 @@ INBOUND_MAX = 128
 """Incoming connections at one time, of all peers."""
 REFUSALS_KEPT = 64
 STOP_TIMEOUT_S = 2.0
-
-FrameHandler: TypeAlias = Callable[[Address, bytes], None]
-TransactionsHandler: TypeAlias = Callable[[Address, tuple[bytes, ...]], None]
-HeadHandler: TypeAlias = Callable[[Address, int, Hash32], None]
-PeerHandler: TypeAlias = Callable[[PeerInfo], None]
-MetricHook: TypeAlias = Callable[[str, float, dict[str, str]], None]
-"""(name, amount, labels): names frames_sent, frames_received, bytes_received, frames_dropped, bad_frames, refused
-are added up; "peers" is set."""
 
 _log = get_logger("p2p")
 
@@ -114,12 +104,7 @@ class PeerNetwork:
         self._gone: dict[Address, asyncio.Event] = {}
         self._conduct: dict[Address, Conduct] = {}
         self._sessions: set[asyncio.Task[None]] = set()
-        self._frame_handlers: dict[str, FrameHandler] = {}
-        self._request_handlers: dict[str, RequestHandler] = {}
-        self._transactions_handler: TransactionsHandler | None = None
-        self._head_handlers: list[HeadHandler] = []
-        self._connect_handlers: list[PeerHandler] = []
-        self._disconnect_handlers: list[PeerHandler] = []
+        self._handlers = Handlers(self._metrics)
         self._inbound = 0
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -131,27 +116,27 @@ class PeerNetwork:
 
     def on_frame(self, kind: str, handler: FrameHandler) -> None:
         """Who receives messages of this kind. A PrayaError from a handler counts as a bad frame of the peer."""
-        self._frame_handlers[kind] = handler
+        self._handlers.frames[kind] = handler
 
     def on_request(self, kind: str, handler: RequestHandler) -> None:
         """Who answers requests of this kind; a PrayaError's message goes to the asker."""
-        self._request_handlers[kind] = handler
+        self._handlers.requests[kind] = handler
 
     def on_transactions(self, handler: TransactionsHandler) -> None:
         """Who receives raw transactions."""
-        self._transactions_handler = handler
+        self._handlers.transactions.append(handler)
 
     def on_head(self, handler: HeadHandler) -> None:
         """Called for each head that a peer announces, its Hello's included."""
-        self._head_handlers.append(handler)
+        self._handlers.heads.append(handler)
 
     def on_connect(self, handler: PeerHandler) -> None:
         """Called when an address becomes connected, or its process turned out to be a new one."""
-        self._connect_handlers.append(handler)
+        self._handlers.connected.append(handler)
 
     def on_disconnect(self, handler: PeerHandler) -> None:
         """Called when the last connection of an address is gone."""
-        self._disconnect_handlers.append(handler)
+        self._handlers.disconnected.append(handler)
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -351,7 +336,7 @@ class PeerNetwork:
             link.retire()
         peer = self._peers[address]
         try:
-            self._receive_head(peer, theirs.head_number, Hash32(theirs.head_hash))
+            self._handlers.head(peer, theirs.head_number, Hash32(theirs.head_hash))
             await link.run(peer.outbox, lambda data: self._receive(peer, data))
         finally:
             if self._links.get(address) is link:
@@ -399,7 +384,7 @@ class PeerNetwork:
         if fresh:
             self._metrics("peers", len(self._peers), {})
             _log.info("peer_connected", peer=self._name(address), role=str(role), outgoing=link.outgoing)
-            self._tell(self._connect_handlers, self._peers[address])
+            self._tell(self._handlers.connected, self._info(self._peers[address]))
         return True
 
     def _part(self, peer: Peer) -> None:
@@ -411,8 +396,7 @@ class PeerNetwork:
             gone.set()
         self._metrics("peers", len(self._peers), {})
         _log.info("peer_disconnected", peer=self._name(peer.address))
-        for handler in self._disconnect_handlers:
-            self._guard(lambda handler=handler: handler(info))  # type: ignore[misc]
+        self._tell(self._handlers.disconnected, info)
 
     def _cut(self, address: Address, reason: str) -> None:
         link = self._links.get(address)
@@ -430,7 +414,7 @@ class PeerNetwork:
             frame = decode_frame(data)
             if isinstance(frame, GoodbyeFrame):
                 return False
-            self._dispatch(peer, frame)
+            self._handlers.dispatch(peer, frame)
         except PrayaError as error:
             reason = error.reason if isinstance(error, BadFrame) else (error.field or "handler")
             if self._bad(peer.address, reason, error.message):
@@ -441,31 +425,6 @@ class PeerNetwork:
         if delay > 0:
             await asyncio.sleep(delay)
         return True
-
-    def _dispatch(self, peer: Peer, frame: Frame) -> None:
-        if isinstance(frame, MessageFrame):
-            handler = self._frame_handlers.get(frame.kind)
-            if handler is None:
-                raise BadFrame("kind", f"no one takes messages of kind {frame.kind!r}")
-            self._metrics("frames_received", 1, {"kind": frame.kind})
-            handler(peer.address, frame.payload)
-        elif isinstance(frame, TransactionsFrame):
-            self._metrics("frames_received", 1, {"kind": "transactions"})
-            if self._transactions_handler is not None:
-                self._transactions_handler(peer.address, frame.transactions)
-        elif isinstance(frame, HeadFrame):
-            self._receive_head(peer, frame.number, Hash32(frame.hash))
-        elif isinstance(frame, RequestFrame):
-            peer.serve(frame, self._request_handlers.get(frame.kind))
-        elif isinstance(frame, ResponseFrame):
-            peer.receive_response(frame)
-        else:
-            raise BadFrame("type", "a second Hello")
-
-    def _receive_head(self, peer: Peer, number: int, block_hash: Hash32) -> None:
-        peer.head_number, peer.head_hash = number, block_hash
-        for handler in self._head_handlers:
-            handler(peer.address, number, block_hash)
 
     def _bad(self, address: Address, reason: str, message: str) -> bool:
         """Count a bad frame; True where the peer is cut off for it."""
@@ -496,16 +455,12 @@ class PeerNetwork:
         link = self._links.get(peer.address)
         return peer.info(outgoing=link is not None and link.outgoing)
 
-    def _tell(self, handlers: Iterable[PeerHandler], peer: Peer) -> None:
-        info = self._info(peer)
+    def _tell(self, handlers: Iterable[PeerHandler], info: PeerInfo) -> None:
         for handler in handlers:
-            self._guard(lambda handler=handler: handler(info))  # type: ignore[misc]
-
-    def _guard(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001 - see _receive
-            self._on_failure(error)
+            try:
+                handler(info)
+            except Exception as error:  # noqa: BLE001 - see _receive
+                self._on_failure(error)
 
     def _conduct_of(self, address: Address) -> Conduct:
         return self._conduct.setdefault(address, Conduct())
@@ -519,10 +474,16 @@ class PeerNetwork:
             _log.info("connection_refused", peer=peer, reason=reason, message=message[:200])
         self.refusals.append(Refusal(self._clock.monotonic_us(), peer, reason, message))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._sessions.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_failure(error)
 
 
 def _log_failure(error: BaseException) -> None:
