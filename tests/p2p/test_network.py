@@ -10,7 +10,7 @@ import pytest
 from node.errors import DataError, LimitExceeded, UnavailableError
 from node.p2p import PeerInfo, PeerNetwork, PeerRole, Priority, RequestRefused
 from node.types import Address, Hash32
-from tests.p2p.parties import Consortium, until
+from tests.p2p.parties import Consortium, free_port, until
 
 
 async def _pair(consortium: Consortium) -> tuple[PeerNetwork, PeerNetwork]:
@@ -210,3 +210,50 @@ async def test_a_busy_port_is_named(consortium: Consortium) -> None:
     await consortium.network(a).start()
     with pytest.raises(UnavailableError, match=str(a.port)):
         await consortium.network(b).start()
+
+
+async def test_a_new_process_replaces_the_connection_of_the_old_one(consortium: Consortium) -> None:
+    """A peer that died without a word is not waited for: its restarted process is connected at once, in whichever
+    direction, and requests to the dead one end."""
+    a, b = consortium.add("a"), consortium.add("b")
+    first = consortium.network(a, [])
+    seen: list[PeerInfo] = []
+    first.on_connect(seen.append)
+    await first.start()
+    old = consortium.network(b, [a.place])
+
+    async def never(_peer: Address, _body: bytes) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    old.on_request("never", never)
+    await old.start()
+    await until(lambda: len(seen) == 1)
+    asked = asyncio.create_task(first.request(b.address, "never", b""))
+    b.port = free_port()
+    new = consortium.network(b, [a.place])
+    received: list[bytes] = []
+    new.on_frame("consensus", lambda _peer, payload: received.append(payload))
+    await new.start()
+    await until(lambda: len(seen) == 2)
+    with pytest.raises(UnavailableError, match="lost"):
+        await asked
+    assert first.send(b.address, Priority.COMMIT, b"to the new one")
+    await until(lambda: received)
+
+
+async def test_votes_pass_a_flood_of_transactions(consortium: Consortium) -> None:
+    """While a peer is sent more than its connection carries, a vote overtakes what waits, and memory is bounded."""
+    first, second = await _pair(consortium)
+    order: list[str] = []
+    second.on_transactions(lambda _peer, _batch: order.append("transactions"))
+    second.on_frame("consensus", lambda _peer, _payload: order.append("vote"))
+    batch = [os.urandom(1000) for _ in range(500)]
+    for _ in range(300):
+        first.send_transactions(batch, [second.me])
+    info = first.connected()[second.me]
+    assert info.queued_frames * 500_000 <= 64 * 1024 * 1024
+    assert info.dropped_frames > 100
+    first.send(second.me, Priority.COMMIT, b"vote")
+    await until(lambda: "vote" in order)
+    assert order.index("vote") < 20
