@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from contracts.addresses import LINKED_LIBRARIES
 
-_LIBRARY_PROLOGUE: Final = b"\x73" + bytes(20) + b"\x30\x14"
-"""PUSH20 0, ADDRESS, EQ: deployment of a library writes its own address here (Solidity, call protection)."""
+_LIBRARY_ADDRESS: Final = "library_deploy_address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,18 @@ def load(name: str) -> Artifact:
 
 
 def _runtime_code(stored: dict[str, Any]) -> bytes:
-    """Code as it stands on the chain: complete without a constructor, a library's own address filled in."""
-    code = bytes.fromhex(stored["deployedBytecode"])
+    """Code as it stands on the chain without a constructor having run.
+
+    A library's one immutable is its own address, by which it knows a direct call (Solidity, "call protection").
+    """
+    code = bytearray.fromhex(stored["deployedBytecode"])
     assert not stored["linkReferences"], f"{stored['contract']} is not linked"
-    assert not stored["immutableReferences"], f"{stored['contract']} has immutables, which genesis code cannot hold"
-    if stored["kind"] == "library" and code.startswith(_LIBRARY_PROLOGUE):
-        return b"\x73" + LINKED_LIBRARIES[stored["contract"]] + code[21:]
-    return code
+    for label, places in stored["immutableReferences"].items():
+        assert label == _LIBRARY_ADDRESS, f"{stored['contract']} has immutables, which genesis code cannot hold"
+        word = LINKED_LIBRARIES[stored["contract"]].rjust(32, b"\0")
+        for place in places:
+            code[place["start"] : place["start"] + place["length"]] = word[-place["length"] :]
+    return bytes(code)
 
 
 def storage_slot(name: str, label: str) -> int:

@@ -31,8 +31,8 @@ def place_key(place: str) -> bytes:
 
 
 def place_name(key: bytes) -> str:
-    """The reverse of place_key."""
-    return key.rstrip(b"\0").decode("ascii")
+    """The reverse of place_key; bytes that are no text (a credit may name any place) are shown escaped."""
+    return key.rstrip(b"\0").decode("ascii", "backslashreplace")
 
 
 def day_number(day: date) -> int:

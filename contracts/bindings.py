@@ -111,7 +111,7 @@ def encode_call(contract: str, name: str, args: Sequence[Any] | Mapping[str, Any
     where = f"{contract}.{name}"
     values = _positional(entry["inputs"], args, where)
     try:
-        return selector(contract, name) + encode([canonical_type(p) for p in entry["inputs"]], values)
+        return selector(contract, name) + bytes(encode([canonical_type(p) for p in entry["inputs"]], values))
     except (EncodingError, TypeError, OverflowError) as error:
         raise BindingError(f"{where}: {error}") from error
 

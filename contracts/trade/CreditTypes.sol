@@ -188,8 +188,9 @@ struct Amendment {
     bytes32 instructionHash;
 }
 
-/// @dev What a presenter states. `shipmentDay` is zero where no document shows one; `transportOriginal`: the
-/// presentation holds an original transport document of articles 19 to 25; `fullQuantity`: shipped in full at an
+/// @dev What a presenter states. `shipmentDay` is zero where no document shows one; `transportOriginal`: 14(c)'s period
+/// applies, because the presentation holds an original transport document of articles 19 to 25 or the credit itself
+/// ties the period to the date that stands as `shipmentDay`; `fullQuantity`: shipped in full at an
 /// unreduced unit price (30(c)); `previous` is one more than the index of the refused presentation it corrects.
 /// `documents` are anchors of the DocumentRegistry.
 struct PresentationInput {
