@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Protocol
 
 from consensus.validators import quorum_size
 from node.execution.transition import ExecutedBlock
+from node.rpc import RpcContext, RpcServer, SyncProgress
+from node.types import to_hex
 from node.web.health import Check, health_application
 from node.web.server import HttpServer
 
@@ -16,29 +22,99 @@ PROGRESS_AGE_S = 60.0
 """Work that waits longer than this without a block: the node is alive and not progressing."""
 
 
+class Listener(Protocol):
+    """Anything with a port of its own."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class Doors:
     """Opens and closes every listener of a node but the peers'."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         listen = node.config.listen
-        health = health_application(node.metrics, self._checks)
-        self._servers = [HttpServer(health, listen.host, listen.metrics_port)]
+        self._status = StatusOfNode(node)
+        rpc = RpcServer(
+            RpcContext(node.ledger, node.pool, self._status),
+            host=listen.host,
+            port=listen.rpc_port,
+            allowed_hosts=listen.allowed_hosts,
+            metrics=node.metrics,
+        )
+        health = HttpServer(health_application(node.metrics, self._status.checks), listen.host, listen.metrics_port)
+        self._listeners: list[Listener] = [health, rpc]
 
     async def start(self) -> None:
-        """Open every port. UnavailableError names the one that is taken."""
-        for server in self._servers:
-            await server.start()
+        """Open every port. ConfigError names the one that is taken."""
+        for listener in self._listeners:
+            await listener.start()
 
     async def stop(self) -> None:
         """Answer what is under way, then close."""
-        for server in reversed(self._servers):
-            await server.stop()
+        for listener in reversed(self._listeners):
+            await listener.stop()
 
     def block_committed(self, executed: ExecutedBlock) -> None:
         """A block became final."""
+        self._status.last_block_at = time.monotonic()
 
-    def _checks(self) -> list[Check]:
+
+class StatusOfNode:
+    """What the node says of itself, in one place for every door."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.last_block_at = time.monotonic()
+
+    def client_version(self) -> str:
+        """As web3_clientVersion shows it."""
+        return f"praya/{version('praya')}/{platform.system().lower()}/python{platform.python_version()}"
+
+    def peer_count(self) -> int:
+        """Connected peers."""
+        return len(self._node.network.connected())
+
+    def syncing(self) -> SyncProgress | None:
+        """Progress while the node is behind."""
+        sync = self._node.syncer.status()
+        if not sync.syncing or sync.target <= sync.height:
+            return None
+        return SyncProgress(sync.height - sync.imported, sync.height, sync.target)
+
+    def pbft_status(self) -> Mapping[str, Any]:
+        """The replica's view of agreement, who is reachable, and how old the last block is."""
+        node = self._node
+        validators = node.ledger.next_validators
+        connected = node.network.connected()
+        me = node.keys.transport.address
+        common: dict[str, Any] = {
+            "role": node.config.node.role,
+            "height": hex(node.ledger.head.number),
+            "validators": [to_hex(address) for address in validators],
+            "reachable": [to_hex(a) for a in validators if a == me or a in connected],
+            "quorum": quorum_size(len(validators)),
+            "secondsSinceBlock": round(time.monotonic() - self.last_block_at, 1),
+            "pendingTransactions": len(node.pool),
+        }
+        if node.engine is None:
+            return common
+        status = node.engine.status()
+        return common | {
+            "epoch": status.epoch,
+            "view": status.view,
+            "promise": status.promise,
+            "primary": to_hex(status.primary),
+            "mayVote": status.may_vote,
+            "refuseToVote": status.refuse_to_vote or None,
+            "failedViews": status.failed_views,
+            "complaining": status.complaining,
+        }
+
+    def checks(self) -> list[Check]:
+        """What ``/readyz`` asks: in step with the others, a quorum in reach, and work moving."""
         node = self._node
         sync = node.syncer.status()
         checks = [Check("sync", not sync.syncing, f"height {sync.height}")]

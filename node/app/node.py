@@ -232,8 +232,8 @@ class Node:
             clock=self.clock,
             metrics=self.metrics,
             peers=Peers(
-                fetch_block=lambda *question: self.syncer.fetch_block(*question),
-                start_sync=lambda height, peers: self.syncer.start_sync(height, peers),
+                fetch_block=self._fetch_block,
+                start_sync=self._start_sync,
             ),
             verifier=verifier,
             decode_header=decode_header_view,
@@ -288,6 +288,13 @@ class Node:
             await self.engine.import_block(proposal, certificate)
         else:
             await self.writer.commit(proposal, certificate, 0)
+
+    # Engine and sync are siblings that need each other: the root stands between them.
+    async def _fetch_block(self, height: int, block_hash: bytes, hints: tuple[bytes, ...]) -> c.Proposal | None:
+        return await self.syncer.fetch_block(height, block_hash, hints)
+
+    def _start_sync(self, height: int, peers: tuple[bytes, ...]) -> None:
+        self.syncer.start_sync(height, peers)
 
     def _find_proposal(self, height: int, block_hash: bytes) -> c.Proposal | None:
         return self.engine.find_proposal(height, block_hash) if self.engine is not None else None

@@ -246,7 +246,9 @@ class Engine:
         if after > self._wal.last_synced_lsn:
             raise ImpossibleState(f"an effect waits for WAL record {after}, synced is {self._wal.last_synced_lsn}")
 
-    def _send(self, message: m.WireMessage, to: bytes | None) -> None:
+    def _send(self, message: m.Message, to: bytes | None) -> None:
+        if isinstance(message, m.ForeignEpoch):
+            raise ImpossibleState("a message that is never on the wire was to be sent")
         payload = codec.encode_message(message)
         priority = PRIORITIES.get(type(message), Priority.STATUS)
         if to is None:

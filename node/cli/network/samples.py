@@ -22,7 +22,7 @@ class Institution:
     def lei(self, number: int) -> str:
         """A checksum-valid LEI (ISO 17442), marked fictitious by its prefix."""
         body = f"{FICTITIOUS_LEI_PREFIX}{number:09d}"
-        return body + mod_97_10.calc_check_digits(body)
+        return body + str(mod_97_10.calc_check_digits(body))
 
 
 BANKS = (
