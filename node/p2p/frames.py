@@ -20,6 +20,7 @@ HELLO_BYTES_MAX = 1024
 PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
 """The largest consensus frame: a NEW-VIEW with its certificates and one block (genesis limits are far below)."""
 TRANSACTIONS_BYTES_MAX = 1024 * 1024
+TRANSACTIONS_COUNT_MAX = 1024
 HEAD_BYTES_MAX = 128
 REQUEST_BODY_MAX = 64 * 1024
 CHUNK_BYTES = 256 * 1024
@@ -85,7 +86,7 @@ class MessageFrame(_Frame, frozen=True):
 class TransactionsFrame(_Frame, frozen=True):
     """Raw signed transactions."""
 
-    transactions: tuple[bytes, ...]
+    transactions: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=TRANSACTIONS_COUNT_MAX)]
 
 
 class HeadFrame(_Frame, frozen=True):

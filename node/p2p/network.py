@@ -316,11 +316,11 @@ class PeerNetwork:
     def _admissible(self, address: Address) -> PeerRole:
         if address == self.me:
             raise PeerRefused("self", "the certificate is this node's own")
-        if self.pause_left_s(address) > 0:
-            raise PeerRefused("paused", "this peer sent too many bad frames")
         role = self._authorise(address)
         if role is None:
             raise PeerRefused("unauthorised", f"0x{address.hex()} is no member's address")
+        if self.pause_left_s(address) > 0:
+            raise PeerRefused("paused", "this peer sent too many bad frames")
         return role
 
     async def _session(self, link: Link, address: Address) -> None:

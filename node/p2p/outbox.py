@@ -8,7 +8,7 @@ from collections import deque
 from node.p2p.frames import Priority
 
 OUTBOX_FRAMES_MAX = 4096
-OUTBOX_BYTES_MAX = 64 * 1024 * 1024
+OUTBOX_BYTES_MAX = 32 * 1024 * 1024
 
 
 class Outbox:

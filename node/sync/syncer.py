@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
 from consensus.types import Config, Proposal, Verifier
-from node.chain.block import Block
 from node.chain.store import ChainStore
 from node.clock import Clock
-from node.errors import DataError, InvalidBlock, PrayaError
+from node.errors import DataError, ImpossibleState, InvalidBlock, PrayaError
 from node.log import get_logger
 from node.p2p import PeerInfo
 from node.sync.messages import (
@@ -28,7 +28,7 @@ from node.sync.messages import (
     encode_body,
 )
 from node.sync.server import BlockServer, FindProposal
-from node.sync.verify import RecordVerifier, check_carried_hash
+from node.sync.verify import RecordVerifier, decode_fetched
 from node.types import Address, Hash32
 
 RANGE_COUNT = 64
@@ -208,8 +208,16 @@ class Syncer:
                 break  # the poll only guessed that there may be more
             else:
                 rounds += 1
-                await asyncio.sleep(RETRY_S)
+                await self._rest()
         self._target = self._chain.head_number()
+
+    async def _rest(self) -> None:
+        """Until somebody says again that there is more, RETRY_S at most."""
+        await asyncio.sleep(RETRY_S / 20)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await self._wanted.wait()
+        self._wanted.clear()
 
     async def _ask_everyone(self) -> None:
         """One round: each peer in turn serves as much as it can."""
@@ -256,9 +264,12 @@ class Syncer:
         try:
             await asyncio.to_thread(self._verifier.check, record)
             await self._import_block(Proposal(record.block, record.carried), record.certificate)
-        except Exception:
+        except Exception as error:
             if self._chain.head_number() > before:
                 return  # agreement committed this height meanwhile: the record was judged against a moved head
+            if isinstance(error, PrayaError) and not isinstance(error, InvalidBlock):
+                # Nobody else's fault: this node cannot read or write its own chain.
+                raise ImpossibleState(f"cannot import block {before + 1}: {error.message}") from error
             raise
         self._imported += 1
 
@@ -308,10 +319,8 @@ class Syncer:
             return None  # it does not have it, or is gone
         try:
             answer = decode_body(data, ProposalAnswer)
-            block = await asyncio.to_thread(Block.decode, answer.block)
-            if (block.number, block.hash) != (height, block_hash):
-                raise InvalidBlock("P-1", "another block than was asked for", found=block.hash.hex())
-            check_carried_hash(block, answer.carried, self._config.window)
+            window = self._config.window
+            await asyncio.to_thread(decode_fetched, answer.block, answer.carried, height, block_hash, window)
         except PrayaError as error:
             self._network.report_bad(peer, f"false proposal: {error.field}")
             return None

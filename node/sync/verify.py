@@ -11,7 +11,7 @@ from consensus.types import Config, Verifier
 from consensus.validators import ValidatorSchedule, epoch_of
 from node.chain.block import Block
 from node.chain.store import ChainStore
-from node.errors import DataError, InvalidBlock
+from node.errors import ImpossibleState, InvalidBlock, PrayaError
 from node.sync.messages import BlockRecord
 from node.types import ZERO_HASH, Hash32
 
@@ -41,7 +41,9 @@ class RecordVerifier:
             raise InvalidBlock("P-3", "block over the size limit", expected=self._block_bytes_max)
         try:
             block = Block.decode(record.block)
-        except DataError as error:
+        except InvalidBlock:
+            raise
+        except PrayaError as error:
             raise InvalidBlock("P-1", error.message) from error
         if block.number != head.number + 1:
             raise InvalidBlock("P-1", "not the next height", expected=head.number + 1, found=block.number)
@@ -59,7 +61,7 @@ class RecordVerifier:
         height = block.number - self._config.window
         ancestor = self._chain.header(height)
         if ancestor is None:
-            raise DataError(f"this node's own header {height} is missing", field="header")
+            raise ImpossibleState(f"this node's own header {height} is missing")
         self._check_certificate("P-11", carried, height, ancestor.hash)
 
     def _check_certificate(self, rule: str, data: bytes, height: int, block_hash: Hash32) -> None:
@@ -95,3 +97,16 @@ def check_carried_hash(block: Block, carried: bytes, window: int) -> None:
         raise InvalidBlock(
             "P-11", "the carried certificate is not the named one", expected=named.hex(), found=found.hex()
         )
+
+
+def decode_fetched(data: bytes, carried: bytes, height: int, block_hash: Hash32, window: int) -> Block:
+    """A block that was asked for by its hash. The hash covers the header alone, so the body is compared with the
+    header's root here: a server must not be able to make a sealed hash look invalid. Raises InvalidBlock."""
+    block = Block.decode(data)
+    if (block.number, block.hash) != (height, block_hash):
+        raise InvalidBlock("P-1", "another block than was asked for", expected=block_hash.hex(), found=block.hash.hex())
+    root = block.transactions_root()
+    if root != block.header.transactions_root:
+        raise InvalidBlock("P-1", "the body is not the header's", expected=block.header.transactions_root.hex())
+    check_carried_hash(block, carried, window)
+    return block

@@ -252,7 +252,7 @@ async def test_votes_pass_a_flood_of_transactions(consortium: Consortium) -> Non
     for _ in range(300):
         first.send_transactions(batch, [second.me])
     info = first.connected()[second.me]
-    assert info.queued_frames * 500_000 <= 64 * 1024 * 1024
+    assert info.queued_frames * 500_000 <= 32 * 1024 * 1024
     assert info.dropped_frames > 100
     first.send(second.me, Priority.COMMIT, b"vote")
     await until(lambda: "vote" in order)
