@@ -172,8 +172,9 @@ interface IInvoiceFinancing {
     /// @notice The financing bank has been paid, in full or in part.
     function repay(uint256 offerId, uint128 amount, bytes32 proofHash, bytes32 approvalsHash) external;
 
-    /// @notice Ends an offer without payment of the invoice. An open offer: by its bank. An accepted one: by the seller's bank,
-    /// or by either once it has expired. A disbursed one: by the financing bank, with proof that the advance came back.
+    /// @notice Ends an offer without payment of the invoice, and frees its fraction. An open offer: withdrawn by its bank, or
+    /// declined by the seller's. An accepted one: by the seller's bank, or by either once it has expired. A disbursed one:
+    /// by the financing bank, with proof that the advance came back.
     function release(uint256 offerId, bytes32 proofHash, bytes32 approvalsHash) external;
 
     function invoice() external view returns (Invoice memory);

@@ -136,11 +136,13 @@ contract InvoiceFinancing is IInvoiceFinancing, Initializable {
         _requireHash(approvalsHash, "approvalsHash");
         Offer storage offer = _known(offerId);
         OfferState before = offer.state;
-        if (before == OfferState.Accepted) {
+        if (before == OfferState.Open) {
+            if (bank != offer.bank && bank != _invoice.sellerBank) revert NotFinancingBank(bank, offer.bank);
+        } else if (before == OfferState.Accepted) {
             _requireMayEndAccepted(bank, offer);
-        } else if (before == OfferState.Open || before == OfferState.Disbursed) {
+        } else if (before == OfferState.Disbursed) {
             if (bank != offer.bank) revert NotFinancingBank(bank, offer.bank);
-            if (before == OfferState.Disbursed) _requireHash(proofHash, "proofHash");
+            _requireHash(proofHash, "proofHash");
         } else {
             revert OfferInWrongState(offerId, before, OfferState.Open);
         }

@@ -341,6 +341,18 @@ def test_an_accepted_offer_binds_its_bank_until_it_expires() -> None:
     assert market.offer_of(financing, second).state is OfferState.RELEASED
 
 
+def test_the_sellers_bank_declines_an_offer() -> None:
+    """A hold that the seller does not want ends at once; another bank has no say."""
+    market = Market.open()
+    financing = market.register()
+    offer = market.offer(financing)
+    with expect("NotFinancingBank", caller=sample_member(THIRD).id):
+        market.release(financing, offer, THIRD)
+    market.release(financing, offer, SELLERS_BANK, proof=ZERO)
+    assert market.status().free_bps == 10_000
+    market.offer(financing, THIRD)
+
+
 def test_a_financing_is_released_only_with_proof() -> None:
     """Giving a financed invoice free says that the advance came back, and how."""
     market = Market.open()
