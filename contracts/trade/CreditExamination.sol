@@ -27,7 +27,7 @@ import {ILetterOfCredit} from "./ILetterOfCredit.sol";
 import {Members} from "./Members.sol";
 
 /// @title Presentations: receipt, examination, refusal, honour (UCP 600 articles 6, 7, 12, 14 to 16, 18(b), 29 to 31)
-/// @notice Linked library at a fixed address; works on the credit's own storage.
+/// @notice Linked library at a fixed address; works on the credit's own storage. The credit names the acting bank.
 library CreditExamination {
     using Tolerances for Terms;
 
@@ -38,11 +38,10 @@ library CreditExamination {
     // ---------------------------------------------------------------- receipt
 
     /// @dev See ILetterOfCredit.present.
-    function present(CreditState storage self, PresentationInput calldata given, bytes32 approvalsHash)
+    function present(CreditState storage self, PresentationInput calldata given, bytes32 presenter)
         external
         returns (uint256 index)
     {
-        bytes32 presenter = Members.actor(approvalsHash);
         _requireReceivable(self, given, presenter);
         index = self.presentations.length;
         if (given.previous != 0) _replace(self, given, presenter, index);
@@ -98,10 +97,10 @@ library CreditExamination {
         Presentation storage refused = _presentation(self, old);
         if (refused.presenter != presenter) revert ILetterOfCredit.CreditWrongBank(presenter, refused.presenter);
         if (refused.replacedBy != 0) revert ILetterOfCredit.UCP16Replaced(old, refused.replacedBy - 1);
-        Examined first = self.examinations[old][refused.examiningBank].status;
-        Examined issuers = self.examinations[old][self.parties.issuingBank].status;
-        bool isRefused = first == Examined.REFUSED || issuers == Examined.REFUSED;
-        if (!isRefused) revert ILetterOfCredit.UCP16NotRefused(old, refused.examiningBank);
+        // The issuing bank's answer counts once the documents have reached it, before that the first bank's.
+        Examined answer = self.examinations[old][self.parties.issuingBank].status;
+        if (answer == Examined.NONE) answer = self.examinations[old][refused.examiningBank].status;
+        if (answer != Examined.REFUSED) revert ILetterOfCredit.UCP16NotRefused(old, refused.examiningBank);
         refused.replacedBy = uint32(index + 1);
     }
 
@@ -132,20 +131,17 @@ library CreditExamination {
     }
 
     /// @dev See ILetterOfCredit.forwardDocuments.
-    function forwardDocuments(CreditState storage self, uint256 index, bytes32 approvalsHash) external {
-        bytes32 bank = Members.actor(approvalsHash);
+    function forwardDocuments(CreditState storage self, uint256 index, bytes32 bank) external {
         bytes32 issuer = self.parties.issuingBank;
         Examination storage own = _examination(self, index, bank);
+        _requireLiving(self, index);
         if (own.documentsReturned) revert ILetterOfCredit.UCP16eDocumentsReturned(index, bank);
         if (bank == issuer || self.examinations[index][issuer].status != Examined.NONE) {
             revert ILetterOfCredit.CreditAlreadyAnswered("forwardDocuments");
         }
-        if (_isOpen(own.status)) {
-            own.status = Examined.FORWARDED;
-            --self.openExaminations;
-        } else if (own.status == Examined.WITHDRAWN) {
-            revert ILetterOfCredit.CreditStandingForbids(index, bank, Standing.WITHDRAWN);
-        }
+        if (own.status == Examined.WITHDRAWN) _forbidden(self, index, bank);
+        if (own.status != Examined.REFUSED) --self.openExaminations;
+        if (_isOpen(own.status)) own.status = Examined.FORWARDED;
         emit ILetterOfCredit.DocumentsForwarded(index, bank, issuer);
         _startExamination(self, index, issuer, bank);
     }
@@ -153,16 +149,15 @@ library CreditExamination {
     // ---------------------------------------------------------------- examination
 
     /// @dev See ILetterOfCredit.seekWaiver. 16(b): nothing here touches the deadline.
-    function seekWaiver(CreditState storage self, uint256 index, bytes32 requestHash, bytes32 approvalsHash) external {
-        bytes32 bank = _issuingActor(self, approvalsHash);
+    function seekWaiver(CreditState storage self, uint256 index, bytes32 requestHash, bytes32 bank) external {
+        _requireIssuingBank(self, bank);
         Examination storage own = _examination(self, index, bank);
         if (own.status != Examined.EXAMINING && own.status != Examined.REFUSED) _forbidden(self, index, bank);
         emit ILetterOfCredit.WaiverSought(index, bank, requestHash);
     }
 
     /// @dev See ILetterOfCredit.determineCompliance.
-    function determineCompliance(CreditState storage self, uint256 index, bytes32 approvalsHash) external {
-        bytes32 bank = Members.actor(approvalsHash);
+    function determineCompliance(CreditState storage self, uint256 index, bytes32 bank) external {
         Examination storage own = _examination(self, index, bank);
         if (own.status == Examined.COMPLYING) revert ILetterOfCredit.UCP15AlreadyDetermined(index, bank);
         if (own.status != Examined.EXAMINING) _forbidden(self, index, bank);
@@ -179,9 +174,8 @@ library CreditExamination {
         uint16 discrepancyCount,
         bytes32 discrepanciesHash,
         Disposal disposal,
-        bytes32 approvalsHash
+        bytes32 bank
     ) external {
-        bytes32 bank = Members.actor(approvalsHash);
         Examination storage own = _examination(self, index, bank);
         // 16(c): a single notice.
         if (own.discrepancyCount != 0) revert ILetterOfCredit.UCP16cSecondNotice(index, bank, own.decidedAt);
@@ -213,8 +207,7 @@ library CreditExamination {
     }
 
     /// @dev See ILetterOfCredit.returnDocuments.
-    function returnDocuments(CreditState storage self, uint256 index, bytes32 approvalsHash) external {
-        bytes32 bank = Members.actor(approvalsHash);
+    function returnDocuments(CreditState storage self, uint256 index, bytes32 bank) external {
         Examination storage own = _examination(self, index, bank);
         if (own.status != Examined.REFUSED) revert ILetterOfCredit.UCP16NotRefused(index, bank);
         if (own.documentsReturned) revert ILetterOfCredit.UCP16eDocumentsReturned(index, bank);
@@ -223,11 +216,10 @@ library CreditExamination {
     }
 
     /// @dev See ILetterOfCredit.waive.
-    function waive(CreditState storage self, uint256 index, bytes32 evidenceHash, bytes32 approvalsHash) external {
-        bytes32 bank = _issuingActor(self, approvalsHash);
+    function waive(CreditState storage self, uint256 index, bytes32 evidenceHash, bytes32 bank) external {
+        _requireIssuingBank(self, bank);
+        _requireLiving(self, index);
         Examination storage own = _examination(self, index, bank);
-        uint256 replacedBy = self.presentations[index].replacedBy;
-        if (replacedBy != 0) revert ILetterOfCredit.UCP16Replaced(index, replacedBy - 1);
         if (own.status == Examined.REFUSED) {
             // 16(c)(iii)(c), (d) and 16(e): documents that go back are not the bank's to take up.
             bool held = own.disposal == Disposal.HOLD || own.disposal == Disposal.NOTIFY;
@@ -249,9 +241,8 @@ library CreditExamination {
         uint256 index,
         bytes32 bank,
         bytes32 instructionHash,
-        bytes32 approvalsHash
+        bytes32 presenter
     ) external {
-        bytes32 presenter = Members.actor(approvalsHash);
         Examination storage theirs = _examination(self, index, bank);
         if (presenter != theirs.presenter) revert ILetterOfCredit.CreditWrongBank(presenter, theirs.presenter);
         if (!_isOpen(theirs.status)) _forbidden(self, index, bank);
@@ -259,17 +250,17 @@ library CreditExamination {
         theirs.status = Examined.WITHDRAWN;
         theirs.decidedAt = uint64(block.timestamp);
         --self.openExaminations;
+        _releaseDrawing(self, self.presentations[index], bank);
         emit ILetterOfCredit.PresentationWithdrawn(index, bank, instructionHash);
     }
 
     // ---------------------------------------------------------------- honour
 
     /// @dev See ILetterOfCredit.honour.
-    function honour(CreditState storage self, uint256 index, uint32 statedMaturityDay, bytes32 approvalsHash)
+    function honour(CreditState storage self, uint256 index, uint32 statedMaturityDay, bytes32 bank)
         external
         returns (uint256 obligation)
     {
-        bytes32 bank = Members.actor(approvalsHash);
         Examination storage own = _examination(self, index, bank);
         Standing standing = _standing(self, own, bank);
         bool due = standing == Standing.COMPLYING || standing == Standing.WAIVED || standing == Standing.PRECLUDED;
@@ -288,7 +279,8 @@ library CreditExamination {
         made.creditor = own.presenter;
         own.status = Examined.HONOURED;
         own.decidedAt = uint64(block.timestamp);
-        --self.openExaminations;
+        // A nominated bank that has honoured is owed reimbursement (7(c)): open until it sends the documents on.
+        if (bank == self.parties.issuingBank) --self.openExaminations;
         ++self.unsettled;
         emit ILetterOfCredit.PresentationHonoured(index, bank, obligation, made.kind, amount, made.maturityDay);
     }
@@ -345,12 +337,12 @@ library CreditExamination {
         uint256 index,
         bytes32 proofHash,
         uint32 valueDay,
-        bytes32 approvalsHash
+        bytes32 bank
     ) external {
         uint256 count = self.obligations.length;
         if (index >= count) revert ILetterOfCredit.CreditUnknownObligation(index, count);
         Obligation storage owed = self.obligations[index];
-        Members.actorIs(owed.debtor, approvalsHash);
+        if (bank != owed.debtor) revert ILetterOfCredit.CreditWrongBank(bank, owed.debtor);
         if (owed.settledAt != 0) revert ILetterOfCredit.CreditAlreadySettled(index, owed.settledAt);
         if (proofHash == 0) revert ILetterOfCredit.CreditHashMissing("proofHash");
         if (valueDay == 0) revert ILetterOfCredit.CreditHashMissing("valueDay");
@@ -426,8 +418,14 @@ library CreditExamination {
         revert ILetterOfCredit.UCP30Overdrawn(most > others ? most - others : 0, given.amount);
     }
 
-    function _issuingActor(CreditState storage self, bytes32 approvalsHash) private returns (bytes32 bank) {
-        bank = Members.actor(approvalsHash);
+    /// @dev A presentation goes on while its credit is neither closed nor cancelled and it was not replaced itself.
+    function _requireLiving(CreditState storage self, uint256 index) private view {
+        if (self.life != Life.ISSUED && self.life != Life.EXPIRED) revert ILetterOfCredit.CreditNotInForce(self.life);
+        uint256 replacedBy = _presentation(self, index).replacedBy;
+        if (replacedBy != 0) revert ILetterOfCredit.UCP16Replaced(index, replacedBy - 1);
+    }
+
+    function _requireIssuingBank(CreditState storage self, bytes32 bank) private view {
         bytes32 issuer = self.parties.issuingBank;
         if (bank != issuer) revert ILetterOfCredit.UCP16bOnlyIssuingBank(bank, issuer);
     }

@@ -130,22 +130,22 @@ contract LetterOfCredit is ILetterOfCredit {
 
     /// @inheritdoc ILetterOfCredit
     function present(PresentationInput calldata given, bytes32 approvalsHash) external returns (uint256) {
-        return CreditExamination.present(_state, given, approvalsHash);
+        return CreditExamination.present(_state, given, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function forwardDocuments(uint256 index, bytes32 approvalsHash) external {
-        CreditExamination.forwardDocuments(_state, index, approvalsHash);
+        CreditExamination.forwardDocuments(_state, index, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function seekWaiver(uint256 index, bytes32 requestHash, bytes32 approvalsHash) external {
-        CreditExamination.seekWaiver(_state, index, requestHash, approvalsHash);
+        CreditExamination.seekWaiver(_state, index, requestHash, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function determineCompliance(uint256 index, bytes32 approvalsHash) external {
-        CreditExamination.determineCompliance(_state, index, approvalsHash);
+        CreditExamination.determineCompliance(_state, index, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
@@ -156,32 +156,32 @@ contract LetterOfCredit is ILetterOfCredit {
         Disposal disposal,
         bytes32 approvalsHash
     ) external {
-        CreditExamination.refuse(_state, index, discrepancyCount, discrepanciesHash, disposal, approvalsHash);
+        CreditExamination.refuse(_state, index, discrepancyCount, discrepanciesHash, disposal, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function returnDocuments(uint256 index, bytes32 approvalsHash) external {
-        CreditExamination.returnDocuments(_state, index, approvalsHash);
+        CreditExamination.returnDocuments(_state, index, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function waive(uint256 index, bytes32 evidenceHash, bytes32 approvalsHash) external {
-        CreditExamination.waive(_state, index, evidenceHash, approvalsHash);
+        CreditExamination.waive(_state, index, evidenceHash, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function withdraw(uint256 index, bytes32 bank, bytes32 instructionHash, bytes32 approvalsHash) external {
-        CreditExamination.withdraw(_state, index, bank, instructionHash, approvalsHash);
+        CreditExamination.withdraw(_state, index, bank, instructionHash, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function honour(uint256 index, uint32 statedMaturityDay, bytes32 approvalsHash) external returns (uint256) {
-        return CreditExamination.honour(_state, index, statedMaturityDay, approvalsHash);
+        return CreditExamination.honour(_state, index, statedMaturityDay, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit
     function settle(uint256 index, bytes32 proofHash, uint32 valueDay, bytes32 approvalsHash) external {
-        CreditExamination.settle(_state, index, proofHash, valueDay, approvalsHash);
+        CreditExamination.settle(_state, index, proofHash, valueDay, Members.actor(approvalsHash));
     }
 
     /// @inheritdoc ILetterOfCredit

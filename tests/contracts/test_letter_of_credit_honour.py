@@ -11,10 +11,8 @@ import pytest
 from contracts import letter_of_credit as lc
 from contracts.letter_of_credit import Availability, Life, ObligationKind, Standing, Tenor, ToleranceKind
 from tests.contracts.chain import HARBOUR, LION, THAMES
-from tests.contracts.credit_desk import APPROVALS, INSTRUCTION, Desk
+from tests.contracts.credit_desk import APPROVALS, INSTRUCTION, PARTIES, Desk
 from tests.contracts.raising import reverts
-
-HALF = {"availability": Availability.DEFERRED}
 
 
 def complying(amount: int = 100_000_00, **terms: Any) -> Desk:
@@ -239,8 +237,6 @@ def test_next_acts_follow_the_credit() -> None:
 
 def test_the_parties_of_a_credit_may_be_one_bank() -> None:
     """With a single bank the whole life runs, its word for the beneficiary marked as its own."""
-    from tests.contracts.credit_desk import PARTIES
-
     own = replace(PARTIES, advising_bank=HARBOUR.id, beneficiary_bank=HARBOUR.id, nominated_bank=HARBOUR.id)
     desk = Desk.issued(parties=own)
     desk.present(by=HARBOUR)
@@ -248,3 +244,47 @@ def test_the_parties_of_a_credit_may_be_one_bank() -> None:
     desk.honour()
     desk.settle()
     desk.send(HARBOUR, lc.encode_close(APPROVALS))
+
+
+def test_a_credit_stays_open_until_the_nominated_bank_is_reimbursed() -> None:
+    """UCP 7c: what a nominated bank has honoured can be sent on after expiry, and nobody closes the credit before."""
+    desk = Desk.issued()
+    desk.present(at=LION)
+    desk.comply(bank=LION)
+    desk.honour(bank=LION)
+    desk.settle(bank=LION)
+    desk.chain.at(2026, 8, 3)
+    for act in (lc.encode_expire(APPROVALS), lc.encode_close(APPROVALS)):
+        with reverts("CreditStillOpen", openExaminations=1):
+            desk.send(HARBOUR, act)
+    desk.forward()
+    desk.comply()
+    desk.honour()
+    desk.settle(1)
+    desk.send(HARBOUR, lc.encode_close(APPROVALS))
+
+
+def test_documents_taken_back_from_the_issuing_bank_release_the_drawing() -> None:
+    """The nominated bank that honoured withdraws its claim: the credit is whole again."""
+    desk = Desk.issued()
+    desk.present(at=LION)
+    desk.comply(bank=LION)
+    desk.honour(bank=LION)
+    desk.forward()
+    desk.send(LION, lc.encode_withdraw(0, HARBOUR.id, INSTRUCTION, APPROVALS))
+    assert (desk.view().drawn, desk.view().open_examinations) == (0, 0)
+
+
+def test_a_closed_credit_takes_nothing_up() -> None:
+    """Documents refused before the close are neither waived nor sent on after it."""
+    desk = Desk.issued()
+    desk.present(at=LION)
+    desk.refuse(bank=LION)
+    desk.present()
+    desk.refuse(1)
+    desk.send(LION, lc.encode_consent_to_cancellation(INSTRUCTION, APPROVALS))
+    desk.send(HARBOUR, lc.encode_cancel(APPROVALS))
+    with reverts("CreditNotInForce"):
+        desk.waive(1)
+    with reverts("CreditNotInForce"):
+        desk.forward(0)

@@ -182,6 +182,10 @@ def test_every_act_records_bank_and_approvals() -> None:
     desk = Desk.issued()
     recorded = desk.send(LION, lc.encode_advise(APPROVALS)).event("ActApproved")
     assert (recorded["bank"], recorded["approvalsHash"]) == (LION.id, APPROVALS)
+    assert recorded["act"] == bindings.selector(lc.CONTRACT, "advise")
+    given = lc.PresentationInput(HARBOUR.id, 1_00, (b"\x01" * 32,))
+    recorded = desk.send(LION, lc.encode_present(given, APPROVALS)).event("ActApproved")
+    assert recorded["act"] == bindings.selector(lc.CONTRACT, "present")
     with reverts("CreditApprovalsMissing"):
         desk.send(HARBOUR, lc.encode_cancel(bytes(32)))
     with reverts("CreditApprovalsMissing"):
