@@ -11,8 +11,9 @@ from typing import Protocol
 import aiohttp
 
 from node.errors import PrayaError
-from node.keys.tls import BindingRefused, verify_binding
+from node.keys.tls import BindingRefused
 from node.p2p.frames import FRAME_BYTES_MAX, SUBPROTOCOL
+from node.p2p.identity import proved_address
 from node.p2p.link import HEARTBEAT_S, Link, PeerRefused
 from node.p2p.peer import PeerAddress
 from node.types import Address
@@ -112,11 +113,7 @@ class Dialler:
 
     def _check(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """The certificate must speak for the address that the configuration expects at this place."""
-        tls = socket.get_extra_info("ssl_object")
-        certificate = tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
-        if certificate is None:
-            raise PeerRefused("no_certificate", "the connection has no certificate")
-        address = verify_binding(certificate, self._host.chain_id)
+        address = proved_address(socket.get_extra_info("ssl_object"), self._host.chain_id)
         if address != self._target.address:
             raise PeerRefused(
                 "identity_mismatch",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from aiohttp import web
 
 from node.clock import Clock
 from node.errors import PrayaError, UnavailableError
-from node.keys.tls import BindingRefused, TlsFiles, client_context, server_context, verify_binding
+from node.keys.tls import BindingRefused, client_context, server_context
 from node.log import get_logger
 from node.p2p.conduct import Conduct
 from node.p2p.dialler import PATH, Dialler
@@ -26,7 +25,6 @@ from node.p2p.frames import (
     BadFrame,
     GoodbyeFrame,
     HeadFrame,
-    Hello,
     MessageFrame,
     Priority,
     TransactionsFrame,
@@ -34,6 +32,7 @@ from node.p2p.frames import (
     encode_frame,
 )
 from node.p2p.handlers import FrameHandler, Handlers, HeadHandler, MetricHook, PeerHandler, TransactionsHandler
+from node.p2p.identity import NodeIdentity, proved_address
 from node.p2p.link import HEARTBEAT_S, Link, PeerRefused
 from node.p2p.peer import Peer, PeerAddress, PeerInfo, PeerRole, RequestHandler
 from node.types import Address, Hash32
@@ -45,17 +44,6 @@ REFUSALS_KEPT = 64
 STOP_TIMEOUT_S = 2.0
 
 _log = get_logger("p2p")
-
-
-@dataclass(frozen=True, slots=True)
-class NodeIdentity:
-    """Who this node is on which chain. ``address``: its validator's, an observer's: its business account."""
-
-    address: Address
-    chain_id: int
-    genesis_hash: Hash32
-    parameters_hash: Hash32
-    tls: TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +290,9 @@ class PeerNetwork:
 
     def _caller(self, request: web.Request) -> Address:
         tls = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
-        certificate = tls.getpeercert(binary_form=True) if isinstance(tls, ssl.SSLObject) else None
-        if certificate is None:
-            raise PeerRefused("no_certificate", "the connection has no certificate")
+        address = proved_address(tls, self.chain_id)
         if self._inbound >= INBOUND_MAX:
             raise PeerRefused("full", f"{INBOUND_MAX} connections are open")
-        address = verify_binding(certificate, self.chain_id)
         self._admissible(address)
         if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
             raise PeerRefused("version", f"this node speaks {SUBPROTOCOL}")
@@ -326,9 +311,9 @@ class PeerNetwork:
     async def _session(self, link: Link, address: Address) -> None:
         """From Hello to the end of one connection whose certificate speaks for ``address``. PeerRefused."""
         role = self._admissible(address)
-        theirs = await link.exchange_hellos(self._hello())
+        theirs = await link.exchange_hellos(self._identity.hello(self._instance, self._head()))
         try:
-            self._check_hello(theirs, address)
+            self._identity.check_hello(theirs, address)
         except PeerRefused as error:
             await link.say_goodbye(error.reason)
             raise
@@ -341,25 +326,6 @@ class PeerNetwork:
         finally:
             if self._links.get(address) is link:
                 self._part(peer)
-
-    def _hello(self) -> Hello:
-        number, block_hash = self._head()
-        own = self._identity
-        return Hello(
-            own.chain_id, own.genesis_hash, own.parameters_hash, own.address, self._instance, number, block_hash
-        )
-
-    def _check_hello(self, theirs: Hello, address: Address) -> None:
-        own = self._identity
-        for reason, mine, their in (
-            ("wrong_chain", own.chain_id, theirs.chain_id),
-            ("wrong_genesis", own.genesis_hash, theirs.genesis_hash),
-            ("wrong_parameters", own.parameters_hash, theirs.parameters_hash),
-            ("identity_mismatch", address, theirs.address),
-        ):
-            if mine != their:
-                shown = their.hex() if isinstance(their, bytes) else their
-                raise PeerRefused(reason, f"the peer's Hello says {shown}")
 
     def _admit(self, link: Link, address: Address, role: PeerRole) -> bool:
         """One connection for a pair: that of the process which runs now; of two, the one that the lower address
