@@ -12,6 +12,8 @@ from consensus.messages import Complain, ForeignEpoch, Repair, Status, ViewChang
 from consensus.types import Address, StartSync, TimerKind
 from consensus.validators import weak_quorum_size
 
+MAX_HEIGHT = (1 << 63) - 1
+"""Claims are cut here, so that a host may keep a target in 64 bits."""
 ANSWERS = 4
 """Repairs to one peer in one status interval."""
 
@@ -116,7 +118,7 @@ def claim(core: Core, peer: Address, height: int) -> None:
     """Note a height that ``peer`` says it has; two ahead is reason enough to sync at once."""
     if height <= core.height or (peer not in core.claims and len(core.claims) >= 4 * core.n + 64):
         return
-    core.claims[peer] = max(height, core.claims.get(peer, 0))
+    core.claims[peer] = min(max(height, core.claims.get(peer, 0)), MAX_HEIGHT)
     start_sync(core, beyond=core.height + 1)
 
 

@@ -134,6 +134,8 @@ class Core:
         self.certificates = {
             height: CommitCertificate.decode(data) for height, data in sorted(ledger.certificates.items())
         }
+        if ledger.height and ledger.height not in self.certificates:
+            raise ImpossibleState("the ledger's head has no certificate")
         self.floor = restored.committed_floor
         self.refuse_to_vote = restored.refuse_to_vote
         self.restored: dict[int, Obligations] = dict(restored.epochs)

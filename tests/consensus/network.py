@@ -144,7 +144,7 @@ class Node:
     def __init__(self, network: Network, index: int, disk: Disk | None = None) -> None:
         self.network = network
         self.index = index
-        self.me = address(index)
+        self.me = network.addresses[index]
         self.disk = disk or Disk()
         self.effects: list[Effect] = []
         self.sent: list[Message] = []
@@ -153,6 +153,9 @@ class Node:
         self.timers: dict[TimerKind, tuple[TimerKey, int]] = {}
         self.pending = False
         self.oldest_us: int | None = None
+        self.held_since: int | None = None
+        """Since when a special transaction waits here that a censoring primary leaves out."""
+        self.censors = False
         self.crash_after: int | None = None
         self.cache = ingress.CachingVerifier(network.verifier)
         self.replica = self._make_replica()
@@ -205,13 +208,13 @@ class Node:
             case Send(to, message, after):
                 self._check_durable(after)
                 self.sent.append(message)
-                network.post(self.index, to[0] - 1, message)
+                network.post(self.index, network.addresses.index(to), message)
             case Broadcast(message, after):
                 self._check_durable(after)
                 self.sent.append(message)
                 for member in self.replica.status().validators:
                     if member != self.me:
-                        network.post(self.index, member[0] - 1, message)
+                        network.post(self.index, network.addresses.index(member), message)
             case SetTimer(key, at):
                 self.timers[key.kind] = (key, at)
                 network.push(at, lambda key=key, at=at: self.fire(key, at))
@@ -229,7 +232,7 @@ class Node:
                 self._check_durable(effect.after)
                 return self.deliver(effect)
             case CheckWork():
-                return WorkChanged(self.pending, self.oldest_us)
+                return self.work()
             case Halt(reason):
                 self.halted = reason
                 self.alive = False
@@ -247,9 +250,11 @@ class Node:
 
     def build(self, effect: BuildBlock) -> BlockBuilt:
         place = (effect.epoch, effect.view, effect.height)
-        if not self.pending and not effect.even_empty:
+        special = self.held_since is not None and not self.censors
+        if not self.pending and not special and not effect.even_empty:
             return BlockBuilt(*place, None)
         payload = b"tx%d by %d in %d" % (effect.height, self.index, effect.view) if self.pending else b""
+        payload += b"special" if special else b""
         timestamp = max(self.network.instant().unix_s, START_S)
         block = make_block(effect.height, effect.parent_hash, timestamp, self.me, effect.certificate, payload)
         return BlockBuilt(*place, Proposal(block, effect.certificate))
@@ -268,7 +273,9 @@ class Node:
         self.disk.wal_lsn = max((lsn for lsn, _ in self.disk.wal), default=0)
         self.pending = False
         self.oldest_us = None
-        self.network.push(self.network.now_us, lambda: self.step(WorkChanged(self.pending, self.oldest_us)))
+        if proposal.block.endswith(b"special"):
+            self.held_since = None
+        self.network.push(self.network.now_us, lambda: self.step(self.work()))
         return stored
 
     def fetch(self, effect: FetchBlock) -> None:
@@ -289,6 +296,13 @@ class Node:
                 if message is not None and message.block_hash == block_hash:
                     return message.proposal
         return None
+
+    def follow(self) -> None:
+        """Who is no validator hears of blocks by the host's own sync alone (duty 14)."""
+        if self.alive and self.network.sets_change:
+            if not self.replica.status().is_validator:
+                self.synchronise(StartSync(self.height + 100, ()))
+            self.network.push(self.network.now_us + 100_000, self.follow)
 
     def synchronise(self, effect: StartSync) -> None:
         for other in self.network.nodes:
@@ -315,7 +329,18 @@ class Node:
         self.pending = True
         if self.oldest_us is None:
             self.oldest_us = self.network.now_us
-        self.step(WorkChanged(True, self.oldest_us))
+        self.step(self.work())
+
+    def hold(self) -> None:
+        """The special transaction reaches this node's pool."""
+        self.held_since = self.network.now_us
+        self.step(self.work())
+
+    def work(self) -> WorkChanged:
+        """P-15, as this node's pool has it."""
+        special = self.held_since is not None
+        times = [t for t in (self.oldest_us, self.held_since) if t is not None]
+        return WorkChanged(self.pending or special, min(times, default=None))
 
     @property
     def height(self) -> int:
@@ -333,11 +358,14 @@ class Network:
         sets: Callable[[int], tuple[Address, ...]] | None = None,
         signer: Callable[[int], object] | None = None,
         verifier: object | None = None,
+        addresses: list[Address] | None = None,
         **config: object,
     ) -> None:
         self.config = make_config(**config)
         self.now_us = 1_000_000
         self.delay_us = delay_us
+        self.addresses = addresses or [address(i) for i in range(n)]
+        self.sets_change = sets is not None
         self.sets = sets or (lambda height: tuple(address(i) for i in range(n)))
         self.signer = signer or (lambda i: NullSigner(address(i)))
         self.verifier = verifier or NullVerifier()
@@ -369,21 +397,23 @@ class Network:
         if not node.alive or not self.connected(sender, to):
             return
         try:
-            message = ingress.verify(raw, address(sender), node.replica.schedule, node.cache, decode_header)
+            message = ingress.verify(raw, self.addresses[sender], node.replica.schedule, node.cache, decode_header)
         except InvalidMessage as error:
             self.rejected.append(str(error))
             return
-        node.step(Received(address(sender), message))
+        node.step(Received(self.addresses[sender], message))
 
     def start(self, *indexes: int) -> None:
         for i in indexes or range(len(self.nodes)):
             self.nodes[i].step(Started())
+            self.nodes[i].follow()
 
     def restart(self, i: int) -> Node:
         """A crash, and the process again on the same disk."""
         self.nodes[i].alive = False
         self.nodes[i] = node = Node(self, i, self.nodes[i].disk)
         node.step(Started())
+        node.follow()
         return node
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:

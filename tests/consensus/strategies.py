@@ -29,9 +29,7 @@ def commit_certificates(draw: st.DrawFn) -> CommitCertificate:
 def prepared_certificates(draw: st.DrawFn) -> PreparedCertificate:
     bitmap = draw(bitmaps)
     prepares = tuple(draw(signatures) for _ in indexes_of(bitmap))
-    return PreparedCertificate(
-        draw(u64), draw(views), draw(u64), draw(hashes), draw(signatures), bitmap, prepares
-    )
+    return PreparedCertificate(draw(u64), draw(views), draw(u64), draw(hashes), draw(signatures), bitmap, prepares)
 
 
 proposals = st.builds(Proposal, st.binary(max_size=200), st.binary(max_size=100))

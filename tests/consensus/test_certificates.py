@@ -141,6 +141,4 @@ def test_a_commit_is_no_prepare() -> None:
     """The kind is part of the digest: one vote never passes for another (H33)."""
     good = prepared(0, 1, 2)
     with pytest.raises(InvalidCertificate):
-        verify_prepared_certificate(
-            replace(good, prepares=(seal(0), *good.prepares[1:])), SCHEDULE, SECP256K1_VERIFIER
-        )
+        verify_prepared_certificate(replace(good, prepares=(seal(0), *good.prepares[1:])), SCHEDULE, SECP256K1_VERIFIER)

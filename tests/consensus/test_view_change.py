@@ -43,18 +43,14 @@ def commit_certificate(height: int, view: int = 0) -> CommitCertificate:
 
 def prepared(view: int, height: int, name: int) -> PreparedCertificate:
     leader = primary_index(0, view, N)
-    first = NullSigner(address(leader)).sign(
-        vote_digest(DOMAIN, Kind.PRE_PREPARE, view, height, block(name))
-    )
+    first = NullSigner(address(leader)).sign(vote_digest(DOMAIN, Kind.PRE_PREPARE, view, height, block(name)))
     digest = vote_digest(DOMAIN, Kind.PREPARE, view, height, block(name))
     backups = [i for i in range(N) if i != leader][:2]
     votes = {i: NullSigner(address(i)).sign(digest) for i in backups}
     return make_prepared_certificate(0, view, height, block(name), first, votes)
 
 
-def change(
-    sender: int, base: int, found: tuple[PreparedCertificate, ...] = (), view: int = 9
-) -> ViewChange:
+def change(sender: int, base: int, found: tuple[PreparedCertificate, ...] = (), view: int = 9) -> ViewChange:
     certificate = commit_certificate(base) if base else None
     message = ViewChange(0, view, base, certificate, found, sender, b"")
     digest = body_digest(DOMAIN, Kind.VIEW_CHANGE, encode_body(message))

@@ -47,9 +47,7 @@ def test_every_record_leaves_its_mark() -> None:
     assert found.lsn == 7
     assert found.refuse_to_vote == ""
     assert found.epochs == {
-        0: Obligations(
-            view_change(2), new_view(2), (proposal(0, 1), proposal(1, 1)), (prepared(1, 1, 6),)
-        )
+        0: Obligations(view_change(2), new_view(2), (proposal(0, 1), proposal(1, 1)), (prepared(1, 1, 6),))
     }
 
 
@@ -69,9 +67,7 @@ def test_a_state_record_starts_afresh() -> None:
     """P-17: a segment's first record replaces all that was said of its epoch."""
     state = w.State(0, 4, view_change(3), new_view(2), (proposal(2, 5),), (prepared(2, 5, 5),))
     found = restore([(9, (state,)), (10, (w.Committed(5),))], replace(LEDGER, height=4))
-    assert found.epochs == {
-        0: Obligations(view_change(3), new_view(2), (proposal(2, 5),), (prepared(2, 5, 5),))
-    }
+    assert found.epochs == {0: Obligations(view_change(3), new_view(2), (proposal(2, 5),), (prepared(2, 5, 5),))}
     assert (found.lsn, found.committed_floor) == (10, 5)
 
 
