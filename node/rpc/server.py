@@ -52,7 +52,7 @@ class RpcServer:
         application.router.add_post("/", self._serve_http)
         application.router.add_get("/", self._serve_websocket)
         application.on_shutdown.append(self._close_connections)
-        self._server = HttpServer(application, host, port)
+        self._server = HttpServer(application, host, port, cancel_on_disconnect=True)
 
     async def start(self) -> None:
         """Listen and follow the head; ConfigError where the port cannot be had."""

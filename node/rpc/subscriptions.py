@@ -43,13 +43,17 @@ class Connection:
         self._encode = encode
         self._on_overflow = on_overflow
         self._subscriptions: dict[str, _Subscription] = {}
+        self._is_lost = False
         self.outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING_MESSAGES_MAX)
 
     def send(self, text: str) -> None:
         """Queue a message; where the client does not keep up, it is closed."""
+        if self._is_lost:
+            return
         try:
             self.outgoing.put_nowait(text)
         except asyncio.QueueFull:
+            self._is_lost = True
             self._subscriptions.clear()
             self._on_overflow()
 

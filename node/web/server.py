@@ -91,15 +91,22 @@ def _host_name(url: str) -> str | None:
 
 
 class HttpServer:
-    """One application listening on one interface and port. Port 0 takes a free one; ``port`` then says which."""
+    """One application listening on one interface and port. Port 0 takes a free one; ``port`` then says which.
 
-    def __init__(self, application: web.Application, host: str, port: int) -> None:
+    ``cancel_on_disconnect`` ends the handler of a client that has gone: only where no handler can be cut in the
+    middle of an act.
+    """
+
+    def __init__(
+        self, application: web.Application, host: str, port: int, *, cancel_on_disconnect: bool = False
+    ) -> None:
         self._runner = web.AppRunner(
             application,
             access_log=None,
             keepalive_timeout=limits.KEEPALIVE_TIMEOUT_S,
             shutdown_timeout=limits.SHUTDOWN_TIMEOUT_S,
             handle_signals=False,
+            handler_cancellation=cancel_on_disconnect,
         )
         self.host = host
         self.port = port
