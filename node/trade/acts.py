@@ -1,0 +1,205 @@
+"""Acts that officers can draft: their names, their parameters, and the checks that every door shares."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from node.errors import DataError
+
+if TYPE_CHECKING:
+    from node.trade.drafts import ActPlan
+    from node.trade.office import Office
+
+TEXT_MAX = 128 * 1024
+LIST_MAX = 64
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
+_HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One input of an act. Kinds: text, integer, date (ISO), flag, address (0x, 20 bytes), hash (0x, 32 bytes), texts,
+    settings (list of [tag, text]), files (list of {name, media_type, content_base64 | text}), record (text to text).
+    """
+
+    name: str
+    kind: str
+    required: bool = False
+    help: str = ""
+
+
+class Inputs:
+    """An act's validated inputs by name; absent optional ones read as None, False or empty."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str) -> str | None:
+        value = self._values.get(name)
+        return None if value is None else str(value)
+
+    def need_text(self, name: str) -> str:
+        return str(self._values[name])
+
+    def integer(self, name: str) -> int | None:
+        value = self._values.get(name)
+        return None if value is None else int(value)
+
+    def need_integer(self, name: str) -> int:
+        return int(self._values[name])
+
+    def day(self, name: str) -> date | None:
+        value = self._values.get(name)
+        return None if value is None else date.fromisoformat(value)
+
+    def flag(self, name: str) -> bool:
+        return bool(self._values.get(name, False))
+
+    def raw(self, name: str) -> bytes:
+        """A required address or hash."""
+        return bytes.fromhex(self._values[name][2:])
+
+    def items(self, name: str) -> list[Any]:
+        return list(self._values.get(name) or [])
+
+    def record(self, name: str) -> dict[str, str] | None:
+        value = self._values.get(name)
+        return None if value is None else dict(value)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the draft; files without their bytes."""
+        shown = dict(self._values)
+        for name, value in shown.items():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                shown[name] = [{"name": entry.get("name"), "media_type": entry.get("media_type")} for entry in value]
+        return shown
+
+
+Planner = Callable[["Office", Inputs], Awaitable["ActPlan"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An act: its name (``lc.issue``), what it is for, its parameters, and the planner that makes calls of them."""
+
+    name: str
+    help: str
+    params: tuple[Param, ...]
+    planner: Planner
+
+    def validated(self, given: Mapping[str, Any]) -> Inputs:
+        """Inputs of the right types. DataError whose field is the parameter's name."""
+        known = {param.name: param for param in self.params}
+        for name in given:
+            if name not in known:
+                raise DataError(f"{self.name} has no parameter {name!r}", field=name)
+        values: dict[str, Any] = {}
+        for param in self.params:
+            value = given.get(param.name)
+            if value is None or value == "":
+                if param.required:
+                    raise DataError(f"{self.name} needs {param.name}", field=param.name)
+                continue
+            values[param.name] = _CHECKS[param.kind](param.name, value)
+        return Inputs(values)
+
+    def to_json(self) -> dict[str, Any]:
+        """For doors that build forms and documents of it."""
+        return {
+            "name": self.name,
+            "help": self.help,
+            "params": [
+                {"name": param.name, "kind": param.kind, "required": param.required, "help": param.help}
+                for param in self.params
+            ],
+        }
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{name} is a text", field=name)
+    if len(value) > TEXT_MAX:
+        raise DataError(f"{name} has more than {TEXT_MAX} characters", field=name)
+    return value
+
+
+def _integer(name: str, value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,30}", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise DataError(f"{name} is a whole number, not below 0", field=name)
+
+
+def _date(name: str, value: Any) -> str:
+    try:
+        return date.fromisoformat(_text(name, value)).isoformat()
+    except ValueError:
+        raise DataError(f"{name} is a date YYYY-MM-DD", field=name) from None
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise DataError(f"{name} is true or false", field=name)
+
+
+def _address(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not _ADDRESS.match(value):
+        raise DataError(f"{name} is an address: 0x and 40 hex digits", field=name)
+    return value.lower()
+
+
+def _hash(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not _HASH.match(value):
+        raise DataError(f"{name} is a hash: 0x and 64 hex digits", field=name)
+    return value.lower()
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > LIST_MAX:
+        raise DataError(f"{name} is a list of at most {LIST_MAX}", field=name)
+    return value
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    return [_text(name, each) for each in _list(name, value)]
+
+
+def _settings(name: str, value: Any) -> list[list[str]]:
+    entries = _list(name, value)
+    if any(not isinstance(entry, list | tuple) or len(entry) != 2 for entry in entries):
+        raise DataError(f"{name} is a list of [tag, text]", field=name)
+    return [[_text(name, tag), _text(name, text)] for tag, text in entries]
+
+
+def _files(name: str, value: Any) -> list[dict[str, Any]]:
+    entries = _list(name, value)
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise DataError(f"{name} is a list of files with a name", field=name)
+    return entries
+
+
+def _record(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or any(not isinstance(k, str) or not isinstance(v, str) for k, v in value.items()):
+        raise DataError(f"{name} is a record of texts", field=name)
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "text": _text,
+    "integer": _integer,
+    "date": _date,
+    "flag": _flag,
+    "address": _address,
+    "hash": _hash,
+    "texts": _texts,
+    "settings": _settings,
+    "files": _files,
+    "record": _record,
+}
