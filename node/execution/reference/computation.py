@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from eth.abc import ComputationAPI, MessageAPI, OpcodeAPI, StateAPI, TransactionContextAPI
+from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import Halt
+from eth.exceptions import Halt, OutOfGas
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.opcodes import CANCUN_OPCODES
 from eth.vm.logic.invalid import InvalidOpcode
-from eth.vm.memory import Memory
+from eth.vm.opcode import _FastOpcode
 from eth.vm.opcode_values import SELFDESTRUCT
-from eth.vm.stack import Stack
 
 from node.execution.guard import OPCODES_PER_CHECK
 from node.execution.reference.code_stream import CodeStream
+from node.execution.reference.machine import MachineGasMeter, MachineMemory, MachineStack
 
 RawLog = tuple[int, bytes, tuple[int, ...], bytes]
 
 
-def _opcode_table() -> tuple[OpcodeAPI, ...]:
-    """All 256 opcodes. SELFDESTRUCT without py-evm's deprecation warning, which it raises at every use."""
-    table = [CANCUN_OPCODES.get(value) or InvalidOpcode(value) for value in range(256)]
-    table[SELFDESTRUCT] = CANCUN_OPCODES[SELFDESTRUCT].__wrapped__
+OpcodeEntry = tuple[int, Callable[[Any], None], str]
+"""Gas before it runs (0 where the opcode charges for itself), what to run, and its name."""
+
+
+def _opcode_table() -> tuple[OpcodeEntry, ...]:
+    """All 256 opcodes, those of fixed cost taken apart so that the interpreter charges them itself.
+
+    SELFDESTRUCT comes without py-evm's deprecation warning, which it would raise at every use.
+    """
+    table: list[OpcodeEntry] = []
+    for value in range(256):
+        opcode = CANCUN_OPCODES.get(value) or InvalidOpcode(value)
+        if value == SELFDESTRUCT:
+            opcode = opcode.__wrapped__
+        if type(opcode) is _FastOpcode:
+            table.append((opcode.gas_cost, opcode.logic_fn, opcode.mnemonic))
+        else:
+            table.append((0, opcode, opcode.mnemonic))
     return tuple(table)
 
 
@@ -39,12 +54,22 @@ class ReferenceComputation(CancunComputation):  # type: ignore[misc]
         self.msg = message
         self.transaction_context = transaction_context
         self.code = CodeStream(message.code)
-        self._gas_meter = self._configure_gas_meter()
+        meter = MachineGasMeter(message.gas)
+        self._gas_meter = meter
+        self.consume_gas = meter.consume_gas  # one call less at each charge
         self.children: list[ComputationAPI] = []
         self.accounts_to_delete: list[bytes] = []
         self.beneficiaries: list[bytes] = []
-        self._stack = Stack()
-        self._memory = Memory()
+        stack = MachineStack()
+        self._stack = stack
+        # Bound once for each frame; py-evm looks them up through cached properties.
+        self.stack_push_int = stack.push_int
+        self.stack_push_bytes = stack.push_bytes
+        self.stack_pop1_int = stack.pop1_int
+        self.stack_pop_ints = stack.pop_ints
+        self.stack_swap = stack.swap
+        self.stack_dup = stack.dup
+        self._memory = MachineMemory()
         self._log_entries: list[RawLog] = []
         self.data_floor_cost = 0
         state.mark_address_warm(state.coinbase)  # EIP-3651
@@ -101,6 +126,11 @@ class ReferenceComputation(CancunComputation):  # type: ignore[misc]
             touched.add(self.msg.to)
         return touched
 
+    def extend_memory(self, start_position: int, size: int) -> None:
+        """Pay for memory up to the end of the range; most ranges are paid for already."""
+        if start_position + size > len(self._memory):
+            super().extend_memory(start_position, size)
+
     # --- the interpreter ------------------------------------------------------------------------------
 
     @classmethod
@@ -137,15 +167,21 @@ def _interpret(computation: Any, guard: Any) -> None:
     code = stream.code
     table = OPCODE_TABLE
     countdown = OPCODES_PER_CHECK
+    meter = computation._gas_meter
     try:
         while True:
             counter = stream.program_counter
             try:
-                opcode = code[counter]
+                cost, run, name = table[code[counter]]
             except IndexError:
                 return  # past the end: STOP
             stream.program_counter = counter + 1
-            table[opcode](computation)
+            if cost:
+                remaining = meter.gas_remaining - cost
+                if remaining < 0:
+                    raise OutOfGas(f"Out of gas: Needed {cost} - Remaining {meter.gas_remaining} - Reason: {name}")
+                meter.gas_remaining = remaining
+            run(computation)
             countdown -= 1
             if not countdown:
                 countdown = OPCODES_PER_CHECK
