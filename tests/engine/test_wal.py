@@ -190,7 +190,8 @@ def test_two_processes_cannot_share_a_log(directory: Path) -> None:
     log.open()
     program = (
         "import sys\nfrom node.engine.wal import WriteAheadLog\nfrom node.errors import ConfigError\n"
-        "try:\n    WriteAheadLog(sys.argv[1]).open()\nexcept ConfigError as error:\n    print(error)\n    sys.exit(78)\n"
+        "try:\n    WriteAheadLog(sys.argv[1]).open()\nexcept ConfigError as error:\n"
+        "    print(error)\n    sys.exit(78)\n"
     )
     command = [sys.executable, "-c", program, str(directory)]
     root = Path(__file__).resolve().parents[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -69,11 +70,11 @@ def test_every_flipped_bit_of_every_byte_is_corruption() -> None:
 
 
 def test_lost_sectors_of_the_last_batch_are_a_torn_tail() -> None:
-    """Any subset of the last batch's sectors may read as zeros after a power cut: earlier groups stay, none is invented."""
+    """Any subset of the last batch's sectors may read as zeros after a power cut: earlier groups stay."""
     data, ends = segment([*SAMPLE, [(b"y" * 900,), (b"z" * 1500, b"end")]])
     synced = ends[-3]
     cells = [synced, *range((synced // SECTOR_BYTES + 1) * SECTOR_BYTES, len(data), SECTOR_BYTES), len(data)]
-    pairs = list(zip(cells, cells[1:], strict=False))
+    pairs = list(pairwise(cells))
     for mask in range(1, 1 << len(pairs)):
         damaged = bytearray(data)
         for index, (start, end) in enumerate(pairs):

@@ -43,8 +43,7 @@ class ByzantineHost(Host):
         """Put messages on the wire as they are."""
         for message, targets in outgoing:
             self.world.checker.sent(self, message)
-            for target in targets:
-                self.world.carry(self.index, target, message)
+            self.world.carry(self.index, targets, message)
 
     def receive(self, source: int, message: m.Message) -> None:
         if self.alive:
@@ -151,7 +150,8 @@ class Equivocate(Behaviour):
         other = self.host.propose(message, c.Proposal(changed.encode(), message.proposal.certificate))
         first = self.host.some(targets)
         rest = tuple(target for target in targets if target not in first)
-        both = self.host.some(targets, 0.2)
+        accomplices = self.host.world.options.byzantine
+        both = tuple(t for t in targets if t in accomplices or self.random.random() < 0.2)
         out: list[Outgoing] = [(message, first + both), (other, rest + both)]
         for proposal, side in ((message, first), (other, rest)):
             place = (proposal.epoch, proposal.view, proposal.height, proposal.block_hash)

@@ -163,7 +163,8 @@ class Host:
             _PERFORM[type(effect)](self, effect)
             if not self.alive:
                 return
-        world.checker.stepped(self)
+        if effects:  # height, view and promise never move without one
+            world.checker.stepped(self)
 
     def receive(self, source: int, message: Message) -> None:
         """A verified message from a peer's connection."""
@@ -234,8 +235,7 @@ class Host:
     def transmit(self, message: Message, targets: tuple[int, ...]) -> None:
         """Put a message on the wire; Byzantine hosts do here what they like."""
         self.world.checker.sent(self, message)
-        for target in targets:
-            self.world.carry(self.index, target, message)
+        self.world.carry(self.index, targets, message)
 
     def _set_timer(self, effect: c.SetTimer) -> None:
         key = effect.key

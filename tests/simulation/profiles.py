@@ -27,7 +27,7 @@ class Options:
     status_interval_us: int = 300 * MILLISECOND
     age_limit_us: int = 3_000 * MILLISECOND
     heartbeat_us: int = 2_000 * MILLISECOND
-    fault_us: int = 2_500 * MILLISECOND
+    fault_us: int = 1_500 * MILLISECOND
     """How long faults happen; then everything heals."""
     quality: LinkQuality = field(default_factory=LinkQuality)
     prompt: bool = True
@@ -76,6 +76,7 @@ def draw(seed: int, profile: str) -> Options:
 
 
 def _common(rng: Random, o: Options) -> None:
+    o.fault_us = rng.choice((600, 1_200, 2_000)) * MILLISECOND
     o.epoch_length = rng.choice((2, 3, 5, 8, 50))
     o.strict_timestamps = rng.random() < 0.2
     o.prompt = rng.random() < 0.5
@@ -86,7 +87,7 @@ def _common(rng: Random, o: Options) -> None:
     o.late_timers = rng.random() < 0.3
     o.skew_us = rng.choice((0, 0, 500_000, 1_500_000))
     o.drift_ppm = rng.choice((0, 0, 10_000))
-    o.transaction_gap_us = rng.choice((60, 150, 400)) * MILLISECOND
+    o.transaction_gap_us = rng.choice((80, 200, 500)) * MILLISECOND
     o.partial_submission = rng.choice((0.0, 0.0, 0.3))
     o.real_crypto = rng.random() < 0.01
     o.wire = o.real_crypto or rng.random() < 0.1
