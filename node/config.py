@@ -30,9 +30,7 @@ class PeerSetting(_Section):
 class NodeSection(_Section):
     name: str = Field(description="Short name of this bank or observer")
     member: str = Field(description="Full name of the member institution")
-    role: str = Field(
-        pattern="^(validator|observer)$", description="validator votes; observer holds and serves"
-    )
+    role: str = Field(pattern="^(validator|observer)$", description="validator votes; observer holds and serves")
     environment: str = Field(default="PROD", pattern="^(DEMO|UAT|PROD)$", description="Banner of the console")
 
 
@@ -52,9 +50,7 @@ class ExecutionSection(_Section):
 
 
 class LogSection(_Section):
-    level: str = Field(
-        default="info", pattern="^(debug|info|warning|error)$", description="Least level written"
-    )
+    level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written")
 
 
 class NodeConfig(BaseSettings):

@@ -14,15 +14,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.build_info = Gauge("praya_build_info", "Version of this node", ["version"], registry=registry)
-        self.head_height = Gauge(
-            "praya_chain_head_height", "Height of the last final block", registry=registry
-        )
+        self.head_height = Gauge("praya_chain_head_height", "Height of the last final block", registry=registry)
         self.head_timestamp = Gauge(
             "praya_chain_head_timestamp_seconds", "Block time of the last final block", registry=registry
         )
-        self.blocks = Counter(
-            "praya_chain_blocks_total", "Blocks committed by this process", registry=registry
-        )
+        self.blocks = Counter("praya_chain_blocks_total", "Blocks committed by this process", registry=registry)
         self.transactions = Counter(
             "praya_chain_transactions_total",
             "Transactions in blocks committed by this process",

@@ -94,14 +94,10 @@ def _problem(module: str, target: str) -> str | None:
         return None
     if _within(module, "node.audit"):
         allowed = any(_within(target, room) for rooms in AUDIT_MAY_IMPORT for room in rooms)
-        return (
-            None if allowed or _within(target, "node.audit") else "the auditor stands on floors 0 and 1 alone"
-        )
+        return None if allowed or _within(target, "node.audit") else "the auditor stands on floors 0 and 1 alone"
     here, there = _floor(module), _floor(target)
     if _within(target, "node.audit"):
-        return (
-            None if here is not None and here <= 1 else "only the command line and the app know the auditor"
-        )
+        return None if here is not None and here <= 1 else "only the command line and the app know the auditor"
     if here is None or there is None:
         return None if module == "node" or target == "node" or module == "node.__main__" else "unknown room"
     if there < here:
