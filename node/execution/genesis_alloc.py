@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from consensus.validators import validator_set_hash
@@ -90,12 +91,12 @@ class AllocReader:
     _codes: dict[Hash32, bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._codes = {Hash32(keccak256(a.code)): a.code for a in self.alloc.values()}
+        self._codes = {_code_hash(a.code): a.code for a in self.alloc.values()}
 
     def account(self, address: Address) -> Account | None:
         """The account, or None."""
         found = self.alloc.get(address)
-        return None if found is None else Account(found.nonce, found.balance, Hash32(keccak256(found.code)))
+        return None if found is None else Account(found.nonce, found.balance, _code_hash(found.code))
 
     def storage(self, address: Address, slot: int) -> int:
         """A storage word; 0 where nothing stands."""
@@ -105,6 +106,11 @@ class AllocReader:
     def code(self, code_hash: Hash32) -> bytes:
         """Code by its hash."""
         return self._codes.get(code_hash, b"")
+
+
+@lru_cache(maxsize=64)
+def _code_hash(code: bytes) -> Hash32:
+    return Hash32(keccak256(code))
 
 
 def chain_parameters(spec: ConsortiumSpec) -> ChainParameters:

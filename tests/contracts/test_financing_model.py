@@ -57,7 +57,7 @@ class FinancingModel:
         self.verdicts: Counter[str] = Counter()
 
     def step(self) -> None:
-        """One act, most of them lawful, then compare all fractions."""
+        """One act, most of them lawful."""
         if len(self.financings) < FINANCINGS_MAX and (not self.financings or self.random.random() < 0.1):
             self.register()
         elif not self.offers():
@@ -66,7 +66,6 @@ class FinancingModel:
             acts = (self.offer, self.proceed, self.meddle, self.end, self.pass_time)
             (act,) = self.random.choices(acts, weights=(5, 8, 3, 1, 2))
             act()
-        self.check_fractions()
 
     @property
     def now(self) -> int:
@@ -245,12 +244,14 @@ class FinancingModel:
             assert status.free_bps == (0 if self.buried[number] else 10_000 - held - financed)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_contracts_and_model_agree(seed: int) -> None:
-    """150 acts from a seed: every verdict, fraction and tombstone is the model's, and the acts are not all refused."""
+    """120 acts from a seed: every verdict, fraction and tombstone is the model's, and the acts are not all refused."""
     model = FinancingModel(seed)
-    for _ in range(150):
+    for number in range(120):
         model.step()
+        if number % 5 == 0:
+            model.check_fractions()
     for act in ("offer", "accept", "disburse", "repay"):
         assert model.verdicts[f"{act} done"], model.verdicts
     assert sum(n for verdict, n in model.verdicts.items() if not verdict.endswith("done")) > 20
