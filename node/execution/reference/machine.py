@@ -44,6 +44,10 @@ class MachineMemory(Memory):  # type: ignore[misc]
         if size:
             self._bytes[start_position : start_position + size] = value
 
+    def read_bytes(self, start_position: int, size: int) -> bytes:
+        """The bytes of a range that exists, copied once."""
+        return bytes(memoryview(self._bytes)[start_position : start_position + size])
+
 
 class MachineStack(Stack):  # type: ignore[misc]
     """Up to 1024 words, each kept as the integer or the bytes that pushed it."""
