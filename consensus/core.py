@@ -229,8 +229,11 @@ class Core:
 
     def status(self) -> Status:
         """Own STATUS, signed."""
-        slot = self.log.slots.get(self.height + 1)
-        holds = slot is not None and slot.accepted is not None and slot.accepted.view == self.views.view
+        slot, view = self.log.slots.get(self.height + 1), self.views.view
+        holds = slot is not None and (
+            (slot.accepted is not None and slot.accepted.view == view)
+            or any(message.view == view for message, _ in slot.pre_prepares.values())
+        )
         return self.sign_body(
             Status(self.epoch, self.height, self.views.view, self.views.promise, holds, self.my_index(), b"")
         )

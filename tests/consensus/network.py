@@ -290,12 +290,7 @@ class Node:
         stored = self.disk.blocks.get(height)
         if stored is not None and stored.block_hash == block_hash:
             return stored.proposal
-        for _, records in self.disk.wal:
-            for record in records:
-                message = getattr(record, "pre_prepare", None)
-                if message is not None and message.block_hash == block_hash:
-                    return message.proposal
-        return None
+        return self.replica.find_proposal(height, block_hash)
 
     def follow(self) -> None:
         """Who is no validator hears of blocks by the host's own sync alone (duty 14)."""
