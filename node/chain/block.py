@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from trie import HexaryTrie
-
 from node.chain.header import Header
+from node.chain.ordered_trie import ordered_root
 from node.chain.receipt import Receipt
 from node.chain.rlp_fields import as_list, decode_rlp, encode_rlp
 from node.chain.transaction import Transaction
@@ -78,11 +77,3 @@ def transactions_root(transactions: Sequence[Transaction]) -> Hash32:
 def receipts_root(receipts: Sequence[Receipt]) -> Hash32:
     """Root of the trie from RLP(index) to the encoded receipt (Yellow Paper, 4.3.2)."""
     return ordered_root([receipt.encode() for receipt in receipts])
-
-
-def ordered_root(values: Sequence[bytes]) -> Hash32:
-    """Merkle-Patricia root of ``values`` keyed by the RLP of their index."""
-    trie = HexaryTrie({}, prune=True)
-    for index, value in enumerate(values):
-        trie.set(encode_rlp(index), value)
-    return Hash32(trie.root_hash)
