@@ -129,8 +129,8 @@ class TradeService:
 
         With ``wait`` returns when it is final (or FAILED, with its reason), else at once: ask ``draft_status``.
         Errors: PermissionDenied (SAME_PERSON, no checker), DataError (DRAFT_CHANGED, DRAFT_NOT_PENDING,
-        DRAFT_TAMPERED), ContractRefusal where the chain has moved meanwhile, UnavailableError where it is not final in time (it goes on
-        with ``resume``).
+        DRAFT_TAMPERED), ContractRefusal where the chain has moved meanwhile, UnavailableError where it is not final in time (it goes
+        final in time (it goes on with ``resume``).
         """
         try:
             digest = bytes.fromhex(draft_hash.removeprefix("0x"))
