@@ -129,7 +129,7 @@ class TradeService:
 
         With ``wait`` returns when it is final (or FAILED, with its reason), else at once: ask ``draft_status``.
         Errors: PermissionDenied (SAME_PERSON, no checker), DataError (DRAFT_CHANGED, DRAFT_NOT_PENDING,
-        DRAFT_TAMPERED), ContractRefusal where the chain has moved meanwhile, UnavailableError where it is not final in time (it goes
+        DRAFT_TAMPERED), ContractRefusal where the chain has moved meanwhile, UnavailableError where it is not
         final in time (it goes on with ``resume``).
         """
         try:
