@@ -241,8 +241,10 @@ class Core:
     # --- output ---------------------------------------------------------------------------------------
 
     def persist(self, record: WalRecord) -> None:
-        """Add to this step's group."""
-        self._records.append(record)
+        """Add to this step's group. Who refuses to vote writes nothing: newer records would hide what is missing, and
+        the next start would find nothing to refuse (P-18)."""
+        if not self.refuse_to_vote:
+            self._records.append(record)
 
     def durable_lsn(self) -> int:
         """LSN that covers every record so far, this step's included."""
