@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from consensus import catch_up, epochs, normal_case, view_change, view_synchronizer
 from consensus.core import Core
-from consensus.errors import ConsensusError, ImpossibleState
+from consensus.errors import ImpossibleState
 from consensus.ingress import CachingVerifier
 from consensus.messages import (
     Commit,
@@ -291,6 +291,3 @@ class Replica:
             accepted=tuple(message for slot in slots for message in slot.history),
             prepared=tuple(slot.prepared for slot in slots if slot.prepared is not None),
         )
-
-
-__all__ = ["ConsensusError", "Replica", "ReplicaStatus"]
