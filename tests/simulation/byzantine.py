@@ -51,8 +51,8 @@ class ByzantineHost(Host):
                 self.emit(behaviour.hears(source, message))
             super().receive(source, message)
 
-    def serve_block(self, digest: c.Digest) -> c.Proposal | None:
-        proposal = super().serve_block(digest)
+    def serve_block(self, height: int, digest: c.Digest) -> c.Proposal | None:
+        proposal = super().serve_block(height, digest)
         return self._spoil(proposal) if proposal and self._serves_badly() else proposal
 
     def serve_height(self, height: int) -> tuple[c.Proposal, bytes] | None:

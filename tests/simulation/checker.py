@@ -180,6 +180,8 @@ class Checker:
             return  # passed on for another, whose signature it bears
         view = (message.epoch, message.view)
         kind = type(message).__name__
+        if host.rolled_back:
+            self.fail("P-18", f"node {host.index} sends {kind} although its log was rolled back")
         if isinstance(message, m.PrePrepare | m.Prepare | m.Commit):
             place = (host.index, kind, view, message.height)
             content: object = message.block_hash
@@ -212,8 +214,10 @@ class Checker:
                     self._promised[host.index] = max(view, self._promised.get(host.index, view))
         if votes and host.generation > 1:
             self._world.count("restart_with_votes")
-        if restored.refuse_to_vote:
-            self.fail("I11", f"node {host.index} refuses to vote on a sound disk: {restored.refuse_to_vote}")
+        if bool(restored.refuse_to_vote) != host.rolled_back:
+            self.fail("P-18", f"node {host.index}, rolled back {host.rolled_back}: {restored.refuse_to_vote!r}")
+        if host.rolled_back:
+            self._world.count("refused_to_vote")
         self._progress.pop(host.index, None)
 
     def stepped(self, host: Host) -> None:

@@ -19,9 +19,9 @@ class Inode:
 
     __slots__ = ("current", "synced")
 
-    def __init__(self) -> None:
-        self.current = bytearray()
-        self.synced = b""
+    def __init__(self, data: bytes = b"") -> None:
+        self.current = bytearray(data)
+        self.synced = data
 
 
 class SimulatedFile:
@@ -78,6 +78,7 @@ class SimulatedDisk:
         self.syncs = 0
         self.full = False
         self.torn_tails = 0
+        self._image: tuple[int, dict[str, bytes]] | None = None
 
     # --- FileSystem -------------------------------------------------------------------------------------
 
@@ -138,11 +139,25 @@ class SimulatedDisk:
                 self.torn_tails += survivor != inode.synced
                 inode.current, inode.synced = bytearray(survivor), survivor
 
-    def flip_bit(self, path: str, position: int) -> None:
-        """One bit rots, in the cache and on the platter."""
+    def flip_bit(self, path: str) -> None:
+        """One bit rots somewhere in a file, in the cache and on the platter."""
         inode = self._entries[path]
+        position = self._rng.randrange(len(inode.current))
         inode.current[position] ^= 1 << self._rng.randrange(8)
         inode.synced = bytes(inode.current)
+
+    def keep_image(self, lsn: int) -> None:
+        """Take a backup of all files as of ``lsn``, unless there is one."""
+        if self._image is None:
+            self._image = (lsn, {name: bytes(inode.current) for name, inode in self._entries.items()})
+
+    def roll_back(self, ledger_lsn: int) -> bool:
+        """Restore the backup, if it is older than what the ledger has seen synced: then P-18 must notice."""
+        if self._image is None or self._image[0] >= ledger_lsn:
+            return False
+        self._entries = {name: Inode(data) for name, data in self._image[1].items()}
+        self._synced_entries = dict(self._entries)
+        return True
 
     def _survivor(self, inode: Inode) -> bytes:
         written, synced = bytes(inode.current), inode.synced

@@ -17,7 +17,7 @@ from consensus import types as c
 from consensus import wal_records as w
 from consensus.errors import MalformedBlock
 from consensus.messages import Message
-from node.engine.wal import WriteAheadLog
+from node.engine.wal import WalCorrupt, WriteAheadLog
 from tests.simulation.blocks import TRANSACTIONS_MAX, SimulatedBlock, block_hash, decode_block
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.ledger import SimulatedLedger
@@ -64,16 +64,22 @@ class Host:
         self.crash_in: int | None = None
         """Effects still carried out before the planned crash; None where none is planned."""
         self.power_cut = False
+        self.damage = ""
+        """What happens to the disk at the next crash: "" nothing, "flip" one bit, "rollback" to an older image."""
+        self.rolled_back = False
+        self.dead = False
+        """The log is corrupt: this bank stays down until it has a new key."""
         self.pool: dict[int, int] = {}
         """Waiting transactions: id -> when it arrived here, on the monotonic clock."""
         self.blocks: dict[c.Digest, c.Proposal] = {}
-        """Blocks in hand that are not final here: what a peer may fetch."""
+        """Blocks seen that are not final here: what a liar may name."""
         self._queue: deque[c.Event] = deque()
         self._running = False
         self._timers: dict[c.TimerKind, c.TimerKey] = {}
         self._unsynced: list[tuple[int, tuple[w.WalRecord, ...]]] = []
         self._outbox: list[c.Send | c.Broadcast | c.Deliver] = []
         self._sync_planned = False
+        self._segment_due = False
         self._validations: set[int] = set()
         self._reported: tuple[bool, int | None] = (False, None)
         self.sync = BlockSync(self)
@@ -105,7 +111,11 @@ class Host:
         self.alive = True
         self.generation += 1
         self.wal = WriteAheadLog(WAL_DIRECTORY, self.disk)
-        groups = self.wal.open()
+        try:
+            groups = self.wal.open()
+        except WalCorrupt as error:
+            self.world.wal_refused(self, error)
+            return
         restored = w.restore(groups, self.ledger.state())
         self.world.checker.restarted(self, groups, restored)
         for _, records in groups:
@@ -123,15 +133,26 @@ class Host:
         self.alive = False
         self.generation += 1
         self.crash_in = None
-        if self.power_cut:
+        if self.power_cut and not self.damage:
             self.disk.power_cut()
         else:
             self.disk.kill()
+        if self.damage:
+            self._damage_disk()
         for volatile in (self._queue, self._timers, self._unsynced, self._outbox, self._validations, self.blocks):
             volatile.clear()
-        self._sync_planned = self._running = False
+        self._sync_planned = self._running = self._segment_due = False
         self.sync = BlockSync(self)
         self.world.crashed(self)
+
+    def _damage_disk(self) -> None:
+        if self.damage == "flip":
+            name = self.disk.list(WAL_DIRECTORY)[-1]
+            self.disk.flip_bit(f"{WAL_DIRECTORY}/{name}")
+            self.dead = True
+        elif self.disk.roll_back(self.ledger.wal_lsn):
+            self.rolled_back = True
+        self.damage = ""
 
     # --- events -----------------------------------------------------------------------------------------
 
@@ -165,6 +186,9 @@ class Host:
                 return
         if effects:  # height, view and promise never move without one
             world.checker.stepped(self)
+        if self._segment_due and not self._unsynced:  # P-17: between two steps, everything synced
+            self._segment_due = False
+            world.change_segment(self)
 
     def receive(self, source: int, message: Message) -> None:
         """A verified message from a peer's connection."""
@@ -198,6 +222,8 @@ class Host:
     def _sync_wal(self) -> None:
         self._sync_planned = False
         synced = self.wal.sync()
+        if self.damage == "rollback":
+            self.disk.keep_image(synced)
         for _, records in self._unsynced:
             self.world.checker.durable(self, records)
             for record in records:
@@ -320,7 +346,7 @@ class Host:
     def _fetch(self, effect: c.FetchBlock) -> None:
         order = [self.world.index_of[hint] for hint in effect.hints if hint in self.world.index_of]
         order += [peer for peer in self.world.others[self.index] if peer not in order]
-        self.sync.fetch(effect.block_hash, [peer for peer in order if peer != self.index])
+        self.sync.fetch(effect.height, effect.block_hash, [peer for peer in order if peer != self.index])
 
     def _start_sync(self, effect: c.StartSync) -> None:
         self.sync.start(effect.target_height, [self.world.index_of[peer] for peer in effect.peers])
@@ -341,8 +367,8 @@ class Host:
             self.world.checker.same_block(self, effect.height, entry.block_hash, effect.block_hash)
             if self.ledger.height > effect.height:
                 return  # block sync was faster: its Synced event has told the replica
+        self._segment_due = self.wal.segment_bytes > SEGMENT_BYTES_TARGET
         self.feed(c.Delivered(effect.height, effect.block_hash, self.world.validators))
-        self._change_segment()
 
     def commit(self, height: int, digest: c.Digest, proposal: c.Proposal, certificate: bytes) -> None:
         """Write one final block; the simulated batch is synced and atomic."""
@@ -354,17 +380,12 @@ class Host:
         self.world.committed(self)
         self.update_work()
 
-    def _change_segment(self) -> None:
-        """P-17: a new segment begins with everything that still binds."""
-        if self.wal.segment_bytes > SEGMENT_BYTES_TARGET and not self._unsynced and self.alive:
-            self.world.change_segment(self)
-
     # --- what peers ask -----------------------------------------------------------------------------------
 
-    def serve_block(self, digest: c.Digest) -> c.Proposal | None:
-        """The block of this hash, final or in hand."""
+    def serve_block(self, height: int, digest: c.Digest) -> c.Proposal | None:
+        """The block of this hash, final or in the replica's hands."""
         entry = self.ledger.by_hash.get(digest)
-        return entry.proposal if entry else self.blocks.get(digest)
+        return entry.proposal if entry else self.replica.find_proposal(height, digest)
 
     def serve_height(self, height: int) -> tuple[c.Proposal, bytes] | None:
         """The final block at ``height`` with its certificate."""

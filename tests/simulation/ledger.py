@@ -65,7 +65,8 @@ class SimulatedLedger:
         self.entries.append(entry)
         self.by_hash[block_hash] = entry
         self.included.update(block.transactions)
-        self.wal_lsn = wal_lsn
+        # P-18: never down, or a bank that refuses to vote after a rollback would forget why at its next start.
+        self.wal_lsn = max(self.wal_lsn, wal_lsn)
 
     def state(self) -> LedgerState:
         """What a restarting replica is told."""

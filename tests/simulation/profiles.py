@@ -48,6 +48,8 @@ class Options:
     cut_gap_us: int = 0
     """Mean time between changes of the links; 0 for none."""
     byzantine: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    damage: dict[int, str] = field(default_factory=dict)
+    """Banks whose log is damaged at a crash ("flip" or "rollback"); with the Byzantine ones at most f."""
     real_crypto: bool = False
     wire: bool = False
     """Carry every message as bytes through codec and ingress at each receiver."""
@@ -147,10 +149,19 @@ def _all_crashes(rng: Random, o: Options) -> None:
     o.all_crash = 0.3
 
 
+def _rot(rng: Random, o: Options) -> None:
+    _common(rng, o)
+    _network(rng, o)
+    o.quality.drop = min(o.quality.drop, 0.1)
+    o.crash_gap_us = rng.choice((0, 400)) * MILLISECOND
+    o.damage = {index: rng.choice(("flip", "rollback")) for index in rng.sample(range(o.n), (o.n - 1) // 3)}
+
+
 PROFILES: dict[str, Callable[[Random, Options], None]] = {
     "default": _swarm,
     "calm": _calm,
     "byzantine": _all_byzantine,
     "crashes": _all_crashes,
+    "rot": _rot,
     **{f"n{n}": _sized(n) for n in (1, 2, 3, 5, 6, 7, 10)},
 }

@@ -33,7 +33,7 @@ class BlockSync:
 
     # --- one block --------------------------------------------------------------------------------------
 
-    def fetch(self, digest: c.Digest, peers: list[int]) -> None:
+    def fetch(self, height: int, digest: c.Digest, peers: list[int]) -> None:
         """Ask ``peers`` in turn, once each, for the block of this hash."""
         if not peers:
             return
@@ -48,9 +48,9 @@ class BlockSync:
                     world.count("fetched")
                     host.feed(c.BlockAvailable(proposal))
                 else:
-                    self.fetch(digest, rest)
+                    self.fetch(height, digest, rest)
 
-        world.ask(host, peer, lambda server: server.serve_block(digest), answer)
+        world.ask(host, peer, lambda server: server.serve_block(height, digest), answer)
         host.after(ANSWER_TIMEOUT_US, lambda: answer(None))
 
     # --- the chain --------------------------------------------------------------------------------------

@@ -43,9 +43,9 @@ def test_other_sizes(profile: str, count: int) -> None:
     assert_clean(run_batch(profile, range(count)), profile)
 
 
-@pytest.mark.parametrize("profile", ["crashes", "byzantine"])
+@pytest.mark.parametrize("profile", ["crashes", "byzantine", "rot"])
 def test_one_kind_of_fault_alone(profile: str) -> None:
-    """Power cuts without liars, and liars without power cuts."""
+    """Power cuts without liars, liars without power cuts, and damaged logs without either."""
     assert_clean(run_batch(profile, range(60)), profile)
 
 

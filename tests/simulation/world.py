@@ -16,6 +16,7 @@ from consensus.errors import ConsensusError
 from consensus.replica import Replica
 from consensus.validators import ValidatorSchedule, epoch_of, validator_set_hash
 from consensus.wal_records import Restored
+from node.engine.wal import WalCorrupt
 from tests.simulation.blocks import SimulatedBlock, decode_header
 from tests.simulation.byzantine import ByzantineHost
 from tests.simulation.checker import Checker, Violation
@@ -156,7 +157,7 @@ class World:
         recovery = 0
         violation: str | None = None
         try:
-            self._begin()
+            self.begin()
             self.scheduler.run(self.options.fault_us, events_max=EVENTS_MAX)
             self._heal()
             healed_at = self.scheduler.now_us
@@ -183,9 +184,12 @@ class World:
             transcript=self._transcript,
         )
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Plan the starts of all hosts, the clients' transactions and the faults."""
         for host in self.hosts:
             self.scheduler.after(self.scheduler.random.randrange(50_000), lambda host=host: self._start(host))
+        for index, kind in self.options.damage.items():
+            self._damage(self.hosts[index], kind)
         self._next_transaction()
         if self.options.crash_gap_us:
             self._next_crash()
@@ -213,6 +217,17 @@ class World:
             self.scheduler.after(random.randrange(20_000), lambda host=host: host.submit(number))
         self.scheduler.after(self._gap(self.options.transaction_gap_us), self._next_transaction)
 
+    def _damage(self, host: Host, kind: str) -> None:
+        """Plan a crash of ``host`` that its disk does not survive whole."""
+        host.damage = kind
+        self.scheduler.after(
+            self.scheduler.random.randrange(50_000, self.options.fault_us), lambda: self._crash_damaged(host)
+        )
+
+    def _crash_damaged(self, host: Host) -> None:
+        if host.alive:
+            host.crash()
+
     def _next_crash(self) -> None:
         if self.healed:
             return
@@ -233,6 +248,13 @@ class World:
         self.counts["crash"] += 1
         delay = 1_000 if self.healed else self._gap(self.scheduler.random.choice((5_000, 100_000, 600_000)))
         self.scheduler.after(delay, lambda: self._start(host))
+
+    def wal_refused(self, host: Host, error: WalCorrupt) -> None:
+        """A host's log is corrupt: right, if its disk was damaged, and then it stays down."""
+        if not host.dead:
+            self.checker.fail("P-18", f"node {host.index} finds a sound log corrupt: {error}")
+        host.alive = False
+        self.counts["wal_corrupt"] += 1
 
     def _next_cut(self) -> None:
         if self.healed:
@@ -273,7 +295,7 @@ class World:
 
     def _recovered(self) -> bool:
         goal = self._goal
-        return all(host.ledger.height >= goal for host in self.honest)
+        return all(host.ledger.height >= goal for host in self.honest if not host.dead)
 
     def _not_live(self) -> None:
         heights = [host.ledger.height for host in self.hosts]
