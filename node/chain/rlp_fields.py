@@ -22,8 +22,17 @@ def decode_rlp(data: bytes, what: str) -> Any:
 
 def encode_rlp(value: Any) -> bytes:
     """Canonical RLP of nested sequences of byte strings and non-negative integers."""
-    data: bytes = rlp.encode(value)
+    data: bytes = rlp.encode(_plain(value), infer_serializer=False)  # inference would cost more than the encoding
     return data
+
+
+def _plain(value: Any) -> Any:
+    """Nested lists of byte strings; integers big-endian without leading zeros."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, int):
+        return value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return [_plain(item) for item in value]
 
 
 def as_list(value: Any, what: str, length: int | None = None) -> list[Any]:

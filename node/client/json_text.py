@@ -7,7 +7,6 @@ and the standard parser, written in C, then overruns its stack and ends the proc
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +15,8 @@ NESTING_MAX = 64
 BRACKETS_MAX = 1_000_000
 """Opening brackets in one text: a genesis of a thousand accounts has a few thousand."""
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]+|[\]}]+', re.DOTALL)
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 class NestingError(ValueError):
@@ -30,15 +30,15 @@ def check_nesting(text: bytes, maximum: int = NESTING_MAX) -> None:
         return
     if openings > BRACKETS_MAX:
         raise NestingError(f"the text has {openings} arrays and objects, the limit is {BRACKETS_MAX}")
-    depth = 0
-    for match in _TOKENS.finditer(text):
-        first = text[match.start()]
-        if first in b"[{":
-            depth += match.end() - match.start()
-            if depth > maximum:
-                raise NestingError(f"arrays and objects nest deeper than {maximum}")
-        elif first in b"]}":
-            depth -= match.end() - match.start()
+    # Only what structures the text stays: escapes out, all but quotes and brackets out, then every other piece
+    # between quotes, which is the inside of a string.
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    pieces = unescaped.translate(_ONE_KIND, _NOT_STRUCTURE).split(b'"')
+    brackets = b"".join(pieces[::2])
+    for _ in range(maximum):
+        brackets = brackets.replace(b"[]", b"")  # one level, everywhere
+    if brackets.count(b"[") > maximum or (brackets and brackets.count(b"[") == brackets.count(b"]")):
+        raise NestingError(f"arrays and objects nest deeper than {maximum}")
 
 
 def parse_json(text: bytes, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:

@@ -19,7 +19,7 @@ from node.rpc.params import (
     lenient_quantity,
     percentiles,
 )
-from node.rpc.views import block_view, receipt_of, receipt_views, transaction_view
+from node.rpc.views import block_view, transaction_view
 from node.types import Hash32, to_hex
 
 FEE_HISTORY_BLOCKS_MAX = 1_024
@@ -136,12 +136,12 @@ def receipt(context: RpcContext, transaction_hash: Hash32) -> Any:
     if found is None:
         return None
     committed, position = found
-    return receipt_of(committed.block, committed.receipts, position)
+    return committed.receipt_view(position)
 
 
 def block_receipts(context: RpcContext, ref: BlockRef) -> Any:
     committed = context.find_committed(ref)
-    return None if committed is None else list(receipt_views(committed.block, committed.receipts))
+    return None if committed is None else [committed.receipt_view(index) for index in range(len(committed.receipts))]
 
 
 def send_raw_transaction(context: RpcContext, raw: bytes) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from node.execution.guard import CancellationToken
 from node.execution.ledger import Ledger
 from node.rpc.errors import not_found
 from node.rpc.params import BlockRef
+from node.rpc.views import JsonObject, receipt_view
 from node.txpool import TransactionPool
 from node.types import Hash32, to_hex
 
@@ -46,12 +49,22 @@ class NodeStatus(Protocol):
         """The replica's own view of agreement, as JSON values."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CommittedBlock:
     """A block with its receipts."""
 
     block: Block
     receipts: tuple[Receipt, ...]
+
+    @cached_property
+    def _log_offsets(self) -> list[int]:
+        """Logs of the block before each transaction."""
+        return list(itertools.accumulate((len(receipt.logs) for receipt in self.receipts), initial=0))
+
+    def receipt_view(self, index: int) -> JsonObject:
+        """The receipt of one transaction, as JSON-RPC shows it."""
+        gas_before = self.receipts[index - 1].cumulative_gas_used if index else 0
+        return receipt_view(self.block, index, self.receipts[index], gas_before, self._log_offsets[index])
 
 
 class RpcContext:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from node.chain import Block, Header, Log, Receipt, Transaction
@@ -92,16 +91,6 @@ def transaction_view(tx: Transaction, header: Header | None, index: int | None) 
     return view
 
 
-def receipt_views(block: Block, receipts: tuple[Receipt, ...]) -> Iterator[JsonObject]:
-    """The receipts of a block, in order."""
-    gas_before = 0
-    log_index = 0
-    for index, receipt in enumerate(receipts):
-        yield receipt_view(block, index, receipt, gas_before, log_index)
-        gas_before = receipt.cumulative_gas_used
-        log_index += len(receipt.logs)
-
-
 def receipt_view(block: Block, index: int, receipt: Receipt, gas_before: int, log_index: int) -> JsonObject:
     """One receipt. ``gas_before`` and ``log_index`` are gas used and logs written by the transactions before it."""
     tx = block.transactions[index]
@@ -123,13 +112,6 @@ def receipt_view(block: Block, index: int, receipt: Receipt, gas_before: int, lo
             log_view(log, block.header, tx.hash, index, log_index + offset) for offset, log in enumerate(receipt.logs)
         ],
     }
-
-
-def receipt_of(block: Block, receipts: tuple[Receipt, ...], index: int) -> JsonObject:
-    """The receipt of one transaction of a block."""
-    gas_before = receipts[index - 1].cumulative_gas_used if index else 0
-    log_index = sum(len(receipt.logs) for receipt in receipts[:index])
-    return receipt_view(block, index, receipts[index], gas_before, log_index)
 
 
 def log_view(log: Log, header: Header, transaction_hash: Hash32, index: int, log_index: int) -> JsonObject:

@@ -49,3 +49,32 @@ def test_malformed_text_is_a_value_error(text: bytes) -> None:
     """Malformed JSON is a ValueError, whatever is wrong with it."""
     with pytest.raises(ValueError):
         parse_json(text)
+
+
+def depth_of(value: object) -> int:
+    """How deep arrays and objects nest."""
+    if isinstance(value, dict):
+        return 1 + max((depth_of(item) for item in value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((depth_of(item) for item in value), default=0)
+    return 0
+
+
+TRICKY = st.text(st.sampled_from('[]{}"\\,:a\n'), max_size=12)
+
+
+@given(
+    st.recursive(
+        TRICKY | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TRICKY, inner, max_size=3),
+        max_leaves=30,
+    )
+)
+def test_depth_is_measured_exactly(value: object) -> None:
+    """Text is refused exactly where its value nests deeper than the limit, whatever its strings hold."""
+    text = json.dumps(value).encode()
+    if depth_of(value) > 3:
+        with pytest.raises(NestingError):
+            check_nesting(text, 3)
+    else:
+        check_nesting(text, 3)
