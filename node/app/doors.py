@@ -9,11 +9,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from consensus.validators import quorum_size
+from node.api import add_api
+from node.api.routes import BODY_BYTES_MAX as API_BODY_BYTES_MAX
 from node.execution.transition import ExecutedBlock
 from node.rpc import RpcContext, RpcServer, SyncProgress
 from node.types import to_hex
 from node.web.health import Check, health_application
-from node.web.server import HttpServer
+from node.web.server import HttpServer, new_application
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -45,7 +47,9 @@ class Doors:
             metrics=node.metrics,
         )
         health = HttpServer(health_application(node.metrics, self._status.checks), listen.host, listen.metrics_port)
-        self._listeners: list[Listener] = [health, rpc]
+        web = new_application(listen.allowed_hosts, body_bytes_max=API_BODY_BYTES_MAX)
+        add_api(web, node.desk)
+        self._listeners: list[Listener] = [health, rpc, HttpServer(web, listen.host, listen.web_port)]
 
     async def start(self) -> None:
         """Open every port. ConfigError names the one that is taken."""

@@ -17,6 +17,7 @@ from consensus.ingress import CachingVerifier
 from consensus.replica import Replica
 from consensus.validators import epoch_of
 from node import permissioning
+from node.app.desk import make_desk
 from node.app.doors import Doors
 from node.chain.genesis import Genesis
 from node.clock import CLOCK_FILE, Clock, SteppedClock, SystemClock
@@ -26,7 +27,7 @@ from node.engine.engine import Engine, Peers
 from node.engine.header_view import decode_header_view
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.wal import WriteAheadLog
-from node.errors import ConfigError
+from node.errors import ConfigError, PrayaError
 from node.execution.consensus_config import consensus_config
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
@@ -112,6 +113,7 @@ class Node:
         self._consensus_config = consensus_config(genesis, self.ledger.genesis_hash)
         self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
         self.syncer = self._make_syncer(follow=observer)
+        self.desk = make_desk(self)
         self.doors = Doors(self)
         self._loop = asyncio.get_running_loop()
         self._clock_task: asyncio.Task[None] | None = None
@@ -127,6 +129,7 @@ class Node:
         self.gossip.start()
         await self.doors.start()
         self.syncer.start()
+        self._desk_task = asyncio.create_task(self._resume_desk())
         if self.engine is not None:
             self.engine.start()
         if isinstance(self.clock, SteppedClock):
@@ -146,7 +149,8 @@ class Node:
 
     async def stop(self) -> None:
         """Drain and close everything, the database last."""
-        steps: list[Callable[[], Awaitable[None]]] = [self.doors.stop, self.gossip.stop, self.syncer.stop]
+        steps: list[Callable[[], Awaitable[None]]] = [self.doors.stop, self.desk.close]
+        steps += [self.gossip.stop, self.syncer.stop]
         if self.engine is not None:
             steps.append(self.engine.stop)
         steps.append(self.network.stop)
@@ -160,6 +164,13 @@ class Node:
             self._wal.close()
         self.ledger.close()
         _log.info("node stopped", reason=self.halt_reason or "asked to")
+
+    async def _resume_desk(self) -> None:
+        """Approved acts that a stop cut short go on; one that cannot says why in its draft."""
+        try:
+            await self.desk.resume()
+        except PrayaError as error:
+            _log.warning("an act could not be resumed", reason=error.message)
 
     def request_stop(self) -> None:
         """A signal: end in order."""

@@ -35,14 +35,23 @@ _STATUS: tuple[tuple[type[PrayaError], int], ...] = (
 
 
 def problem(
-    status: int, title: str, *, detail: str | None = None, field: str | None = None, request_id: str | None = None
+    status: int,
+    title: str,
+    *,
+    detail: str | None = None,
+    field: str | None = None,
+    code: str | None = None,
+    request_id: str | None = None,
 ) -> web.Response:
-    """A problem document. ``title`` says what kind it is, ``detail`` what happened, ``field`` which input."""
+    """A problem document. ``title`` says what kind it is, ``detail`` what happened, ``field`` which input; ``code``
+    is a stable name for programs, where there is one."""
     document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     if detail is not None:
         document["detail"] = detail
     if field is not None:
         document["field"] = field
+    if code is not None:
+        document["code"] = code
     if request_id is not None:
         document["request_id"] = request_id
     return web.Response(status=status, text=json.dumps(document), content_type=CONTENT_TYPE)
@@ -51,7 +60,15 @@ def problem(
 def problem_of(error: PrayaError, *, request_id: str | None = None) -> web.Response:
     """The problem document of one of our errors."""
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
-    return problem(status, web_title(status), detail=error.message, field=error.field, request_id=request_id)
+    stable = error.details.get("code")
+    return problem(
+        status,
+        web_title(status),
+        detail=error.message,
+        field=error.field,
+        code=stable if isinstance(stable, str) else None,
+        request_id=request_id,
+    )
 
 
 def web_title(status: int) -> str:

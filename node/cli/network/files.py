@@ -108,8 +108,9 @@ def init_network(directory: Path, spec: NetworkSpec) -> Network:
     nodes = tuple(_folder(directory, seat, ports[4 * index : 4 * index + 4]) for index, seat in enumerate(seats))
     genesis_text = json.dumps(genesis.document, indent=1) + "\n"
     (directory / "genesis.json").write_text(genesis_text)
+    tag_key = secrets.token_hex(32).encode()  # one key for the consortium: the same invoice, the same tag
     for seat, node in zip(seats, nodes, strict=True):
-        _write_node(node, seat, nodes, authority, genesis_text, spec, offset_s=started - now)
+        _write_node(node, seat, nodes, authority, genesis_text, spec, tag_key, offset_s=started - now)
     # Every node begins with a copy of height 0 that was made once.
     ledger = Ledger.open(directory / "genesis-chain", genesis)
     genesis_hash = ledger.genesis_hash
@@ -225,6 +226,7 @@ def _write_node(
     authority: CertificateAuthority,
     genesis_text: str,
     spec: NetworkSpec,
+    tag_key: bytes,
     *,
     offset_s: int,
 ) -> None:
@@ -237,6 +239,7 @@ def _write_node(
         password = secrets.token_urlsafe(24)
         save_keystore(keystore / f"{use}.json", key, password, light=True)
         write_secret_file(keystore / f"{use}.password", password.encode())
+    write_secret_file(node.path / "tag.key", tag_key)
     seat.encryption.save(node.path / "encryption.key")
     transport = seat.validator if seat.validator is not None else seat.business
     make_node_files(node.path / "tls", authority, transport, chain_id=spec.chain_id, common_name=node.name)
