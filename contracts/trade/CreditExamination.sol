@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Tolerances} from "../libraries/Tolerances.sol";
+import {CreditFindings} from "./CreditFindings.sol";
 import {
     ANY_BANK,
     Availability,
@@ -9,11 +9,6 @@ import {
     Disposal,
     Examination,
     Examined,
-    FINDING_LATE_PRESENTATION,
-    FINDING_LATE_SHIPMENT,
-    FINDING_OVERDRAWN,
-    FINDING_PARTIAL_DRAWING,
-    FINDING_SHORT_DRAWN,
     Life,
     Obligation,
     ObligationKind,
@@ -26,11 +21,9 @@ import {
 import {ILetterOfCredit} from "./ILetterOfCredit.sol";
 import {Members} from "./Members.sol";
 
-/// @title Presentations: receipt, examination, refusal, honour (UCP 600 articles 6, 7, 12, 14 to 16, 18(b), 29 to 31)
+/// @title Presentations: receipt, examination, refusal, honour (UCP 600 articles 6, 7, 12, 14 to 16, 18(b), 29)
 /// @notice Linked library at a fixed address; works on the credit's own storage. The credit names the acting bank.
 library CreditExamination {
-    using Tolerances for Terms;
-
     /// @dev 14(b): a maximum of five banking days following the day of presentation.
     uint16 private constant EXAMINATION_BANKING_DAYS = 5;
     uint256 private constant DOCUMENTS_MAX = 64;
@@ -161,7 +154,7 @@ library CreditExamination {
         Examination storage own = _examination(self, index, bank);
         if (own.status == Examined.COMPLYING) revert ILetterOfCredit.UCP15AlreadyDetermined(index, bank);
         if (own.status != Examined.EXAMINING) _forbidden(self, index, bank);
-        _requireCompliance(self, self.presentations[index]);
+        CreditFindings.requireNone(self, self.presentations[index]);
         own.status = Examined.COMPLYING;
         own.decidedAt = uint64(block.timestamp);
         emit ILetterOfCredit.ComplianceDetermined(index, bank);
@@ -262,7 +255,7 @@ library CreditExamination {
         returns (uint256 obligation)
     {
         Examination storage own = _examination(self, index, bank);
-        Standing standing = _standing(self, own, bank);
+        Standing standing = CreditFindings.standing(self, own, bank);
         bool due = standing == Standing.COMPLYING || standing == Standing.WAIVED || standing == Standing.PRECLUDED;
         if (standing == Standing.EXAMINING) revert ILetterOfCredit.UCP15NotDetermined(index, bank);
         if (!due) revert ILetterOfCredit.CreditStandingForbids(index, bank, standing);
@@ -289,7 +282,7 @@ library CreditExamination {
     function _draw(CreditState storage self, uint256 index) private returns (uint128 amount) {
         Presentation storage given = self.presentations[index];
         if (given.consumed != 0) return given.consumed; // 7(c): reimbursement of the bank that has honoured
-        uint128 left = _available(self);
+        uint128 left = CreditFindings.available(self);
         if (left == 0) revert ILetterOfCredit.UCP18bNothingAvailable(self.drawn);
         amount = given.amount < left ? given.amount : left;
         given.consumed = amount;
@@ -357,65 +350,17 @@ library CreditExamination {
 
     /// @dev See ILetterOfCredit.examination.
     function standingOf(CreditState storage self, uint256 index, bytes32 bank) external view returns (Standing) {
-        return _standing(self, self.examinations[index][bank], bank);
+        return CreditFindings.standing(self, self.examinations[index][bank], bank);
     }
 
     /// @dev See ILetterOfCredit.findings.
     function findings(CreditState storage self, uint256 index) external view returns (uint16) {
-        return _findings(self, _presentation(self, index));
+        return CreditFindings.findings(self, _presentation(self, index));
     }
 
     /// @dev What may still be drawn; nothing once a single permitted drawing is made (31(a)).
     function available(CreditState storage self) external view returns (uint128) {
-        return _available(self);
-    }
-
-    function _available(CreditState storage self) private view returns (uint128) {
-        if (self.drawn != 0 && !self.terms.partialDrawings) return 0;
-        uint128 most = self.terms.maximum();
-        return most > self.drawn ? most - self.drawn : 0;
-    }
-
-    /// @dev 16(f) names the issuing and the confirming bank: a nominated bank that lets its days pass owes nothing.
-    function _standing(CreditState storage self, Examination storage own, bytes32 bank) private view returns (Standing) {
-        bool isPrecluded = own.status == Examined.EXAMINING && block.timestamp > own.deadline
-            && bank == self.parties.issuingBank;
-        return isPrecluded ? Standing.PRECLUDED : Standing(uint8(own.status));
-    }
-
-    function _findings(CreditState storage self, Presentation storage given) private view returns (uint16 bits) {
-        Terms storage terms = self.terms;
-        if (given.lastPresentationAt != 0 && given.receivedAt > given.lastPresentationAt) {
-            bits |= FINDING_LATE_PRESENTATION;
-        }
-        // 29(c): the latest date of shipment is not extended by 29(a).
-        if (terms.latestShipmentDay != 0 && given.shipmentDay > terms.latestShipmentDay) bits |= FINDING_LATE_SHIPMENT;
-        uint128 others = self.drawn - given.consumed;
-        uint128 most = terms.maximum();
-        if (uint256(others) + given.amount > most) bits |= FINDING_OVERDRAWN;
-        if (terms.partialDrawings) return bits;
-        if (others != 0) bits |= FINDING_PARTIAL_DRAWING;
-        if (given.amount < terms.minimum(given.fullQuantity)) bits |= FINDING_SHORT_DRAWN;
-    }
-
-    /// @dev A presentation that the contract can see to be discrepant cannot be determined to comply.
-    function _requireCompliance(CreditState storage self, Presentation storage given) private view {
-        uint16 bits = _findings(self, given);
-        if (bits == 0) return;
-        Terms storage terms = self.terms;
-        if (bits & FINDING_LATE_PRESENTATION != 0) {
-            revert ILetterOfCredit.UCP14cPresentedLate(given.lastPresentationAt, given.receivedAt);
-        }
-        if (bits & FINDING_LATE_SHIPMENT != 0) {
-            revert ILetterOfCredit.UCP29cShippedLate(terms.latestShipmentDay, given.shipmentDay);
-        }
-        uint128 others = self.drawn - given.consumed;
-        if (bits & FINDING_PARTIAL_DRAWING != 0) revert ILetterOfCredit.UCP31aPartialDrawing(others, given.amount);
-        if (bits & FINDING_SHORT_DRAWN != 0) {
-            revert ILetterOfCredit.UCP30cShortDrawn(terms.minimum(given.fullQuantity), given.amount);
-        }
-        uint128 most = terms.maximum();
-        revert ILetterOfCredit.UCP30Overdrawn(most > others ? most - others : 0, given.amount);
+        return CreditFindings.available(self);
     }
 
     /// @dev A presentation goes on while its credit is neither closed nor cancelled and it was not replaced itself.
@@ -453,7 +398,7 @@ library CreditExamination {
 
     function _forbidden(CreditState storage self, uint256 index, bytes32 bank) private view {
         revert ILetterOfCredit.CreditStandingForbids(
-            index, bank, _standing(self, self.examinations[index][bank], bank)
+            index, bank, CreditFindings.standing(self, self.examinations[index][bank], bank)
         );
     }
 }
