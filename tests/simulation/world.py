@@ -148,6 +148,8 @@ class World:
         self.honest = [host for host in self.hosts if not host.byzantine]
         self.healed = False
         self._goal = 0
+        self._owed: set[int] = set()
+        """Transactions that wait at every honest bank when all heals: no primary may leave them out for ever."""
         self._transactions = 0
 
     # --- the run ------------------------------------------------------------------------------------------
@@ -292,15 +294,22 @@ class World:
             if not host.alive:
                 self.scheduler.after(1_000, lambda host=host: self._start(host))
         self._goal = max(host.ledger.height for host in self.honest) + HEIGHTS_AFTER_HEALING
+        self._owed = set.intersection(*(set(host.pool) for host in self.honest if not host.dead))
 
     def _recovered(self) -> bool:
         goal = self._goal
-        return all(host.ledger.height >= goal for host in self.honest if not host.dead)
+        return all(
+            host.ledger.height >= goal and self._owed <= host.ledger.included for host in self.honest if not host.dead
+        )
 
     def _not_live(self) -> None:
         heights = [host.ledger.height for host in self.hosts]
         what = "events" if self.scheduler.executed >= EVENTS_MAX else "microseconds of virtual time"
-        self.checker.fail("liveness", f"heights {heights} and not {self._goal} everywhere when the {what} ran out")
+        missing = sorted(self._owed - self.honest[0].ledger.included)
+        self.checker.fail(
+            "liveness",
+            f"heights {heights} and not {self._goal} everywhere, or {missing} left out, when the {what} ran out",
+        )
 
     # --- what hosts need ----------------------------------------------------------------------------------
 
