@@ -154,7 +154,7 @@ class Dispatcher:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """Cancel running calls and wait for the worker threads."""
+        """End running calls and wait for the worker threads."""
         self._context.cancel.cancel()
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 

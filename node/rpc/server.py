@@ -66,8 +66,9 @@ class RpcServer:
         if self._committed in self._context.ledger.on_commit:
             self._context.ledger.on_commit.remove(self._committed)
             self._context.pool.accepted_listeners.remove(self._accepted)
-        await self._dispatcher.close()
+        self._context.cancel.cancel()  # running calls end now, and are answered
         await self._server.stop()
+        await self._dispatcher.close()
 
     @property
     def url(self) -> str:

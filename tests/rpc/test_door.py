@@ -18,7 +18,7 @@ from node.chain import Block, Genesis, Header, Receipt
 from node.client import JsonRpcClient, RpcFailure
 from node.errors import ConfigError, DataError, UnavailableError
 from node.rpc import RpcServer, SyncProgress
-from node.rpc.dispatcher import BATCH_ITEMS_MAX
+from node.rpc.dispatcher import BATCH_ITEMS_MAX, WORKER_THREADS
 from node.rpc.filters import FILTERS_MAX
 from node.rpc.methods import METHODS
 from node.rpc.subscriptions import SUBSCRIPTIONS_PER_CONNECTION_MAX
@@ -28,6 +28,8 @@ from tests.rpc.dev_chain import CHAIN_ID, DEVELOPERS, HOSTS, STRANGER, VALIDATOR
 
 ALICE = DEVELOPERS[0]
 ENDED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+ENDLESS_CREATION = bytes.fromhex("635b5f56fd5f526003601cf3")
+"""Leaves JUMPDEST PUSH0 JUMP as the contract's code: a loop until the gas is used."""
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -384,6 +386,23 @@ async def test_stopping_closes_clients(tmp_path: Path, genesis: Genesis) -> None
     async with JsonRpcClient(url, timeout_s=2) as client:
         with pytest.raises(UnavailableError, match="cannot reach"):
             await client.call("eth_chainId")
+
+
+async def test_endless_calls_hold_neither_the_door_nor_its_end(tmp_path: Path, genesis: Genesis) -> None:
+    """While every worker runs an endless loop, other calls are answered; stopping ends the loops at once."""
+    chain = DevChain(tmp_path, genesis)
+    await chain.start()
+    async with JsonRpcClient(chain.server.url) as client:
+        created = await sent(client, chain, transfer(to=None, data=ENDLESS_CREATION, gas=200_000))
+        call = {"to": created["contractAddress"], "gas": hex(8_000_000)}
+        loops = [asyncio.create_task(failure(client, "eth_call", call)) for _ in range(WORKER_THREADS)]
+        for number in range(20):
+            assert await client.call("eth_blockNumber") == "0x1", number
+        assert not any(task.done() for task in loops)
+        await chain.stop()
+        async with asyncio.timeout(3):
+            codes = {error.code for error in await asyncio.gather(*loops)}
+    assert codes <= {-32000, -32002, -32005}
 
 
 async def test_taken_port_is_a_config_error(chain: DevChain) -> None:
