@@ -142,10 +142,11 @@ class Core:
         """Obligations of epochs that are not entered yet."""
         self.lsn = restored.lsn
         self.log = MessageLog(ledger.height, config.window)
-        self.epoch = self.schedule.epoch_of(ledger.height + 1)
         for epoch in sorted(ledger.validators):
             self.schedule.add(epoch, ledger.validators[epoch])
-        self.schedule.add(self.epoch, ledger.next_validators)
+        current = self.schedule.epoch_of(ledger.height + 1)
+        self.schedule.add(current, ledger.next_validators)
+        self.stand_in(current)
         self.views = ViewState()
         self.sync = Synchroniser()
         self.work = Work()
@@ -172,23 +173,15 @@ class Core:
 
     # --- who and where --------------------------------------------------------------------------------
 
-    @property
-    def members(self) -> tuple[Address, ...]:
+    def stand_in(self, epoch: int) -> None:
+        """Take ``epoch`` as the current one; its set, which must be known, stays the same as long as it lasts."""
+        self.epoch = epoch
+        self.members = self.schedule.validators(epoch)
         """The validator set of the current epoch."""
-        return self.schedule.validators(self.epoch)
-
-    @property
-    def n(self) -> int:
-        return len(self.members)
-
-    @property
-    def quorum(self) -> int:
-        return quorum_size(self.n)
-
-    @property
-    def index(self) -> int | None:
+        self.n = len(self.members)
+        self.quorum = quorum_size(self.n)
+        self.index = self.schedule.index(epoch, self.me)
         """This replica's index in the current set; None where it is no validator."""
-        return self.schedule.index(self.epoch, self.me)
 
     def primary(self, view: int) -> int:
         """Index of the primary of ``view`` in the current epoch."""

@@ -77,7 +77,7 @@ def _move_on(
 
 def _enter_epoch(core: Core, epoch: int) -> None:
     """View 0 of a new set: the window is drained, so nobody has voted in it (P-13)."""
-    core.epoch = epoch
+    core.stand_in(epoch)
     core.views = ViewState()
     core.sync = Synchroniser()
     core.convicted = 0
