@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from node.errors import DataError
+from node.errors import DataError, LimitExceeded
 
 if TYPE_CHECKING:
     from node.trade.drafts import ActPlan
     from node.trade.office import Office
 
 TEXT_MAX = 128 * 1024
+CONTENT_MAX = 2 * 1024 * 1024
+"""One message or invoice file; documents have their own limit."""
 LIST_MAX = 64
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
@@ -22,8 +26,11 @@ _HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One input of an act. Kinds: text, integer, date (ISO), flag, address (0x, 20 bytes), hash (0x, 32 bytes), texts,
-    settings (list of [tag, text]), files (list of {name, media_type, content_base64 | text}), record (text to text).
+    """One input of an act.
+
+    Kinds: text, content (a text, or {content_base64} for exact bytes), integer, date (ISO), flag, address (0x, 20
+    bytes), hash (0x, 32 bytes), texts, settings (list of [tag, text]), files (list of {name, media_type,
+    content_base64 | text}), record (text to text).
     """
 
     name: str
@@ -44,6 +51,16 @@ class Inputs:
 
     def need_text(self, name: str) -> str:
         return str(self._values[name])
+
+    def content(self, name: str) -> bytes | None:
+        """The bytes of a content parameter."""
+        value = self._values.get(name)
+        return None if value is None else file_bytes(value if isinstance(value, dict) else {"text": value})
+
+    def need_content(self, name: str) -> bytes:
+        content = self.content(name)
+        assert content is not None  # validated as required
+        return content
 
     def integer(self, name: str) -> int | None:
         value = self._values.get(name)
@@ -74,6 +91,8 @@ class Inputs:
         """For the draft; files without their bytes."""
         shown = dict(self._values)
         for name, value in shown.items():
+            if isinstance(value, dict) and "content_base64" in value:
+                shown[name] = {"name": value.get("name"), "sha256": hashlib.sha256(file_bytes(value)).hexdigest()}
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 shown[name] = [{"name": entry.get("name"), "media_type": entry.get("media_type")} for entry in value]
         return shown
@@ -185,6 +204,35 @@ def _files(name: str, value: Any) -> list[dict[str, Any]]:
     return entries
 
 
+def _content(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(name, value)
+    if not isinstance(value, dict):
+        raise DataError(f"{name} is a text or a file", field=name)
+    try:
+        content = file_bytes(value)
+    except DataError as error:
+        raise DataError(error.message, field=name) from None
+    if len(content) > CONTENT_MAX:
+        raise LimitExceeded(
+            f"{name} has {len(content)} bytes, the limit is {CONTENT_MAX}", field=name, limit=CONTENT_MAX
+        )
+    return value
+
+
+def file_bytes(entry: Mapping[str, Any]) -> bytes:
+    """The content of an uploaded file: ``content_base64``, or ``text``. DataError where neither stands."""
+    if isinstance(text := entry.get("text"), str):
+        return text.encode()
+    encoded = entry.get("content_base64")
+    if not isinstance(encoded, str):
+        raise DataError("a document needs content_base64 or text", field="documents")
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise DataError("content_base64 is no base64", field="documents") from None
+
+
 def _record(name: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or any(not isinstance(k, str) or not isinstance(v, str) for k, v in value.items()):
         raise DataError(f"{name} is a record of texts", field=name)
@@ -193,6 +241,7 @@ def _record(name: str, value: Any) -> dict[str, str]:
 
 _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "text": _text,
+    "content": _content,
     "integer": _integer,
     "date": _date,
     "flag": _flag,

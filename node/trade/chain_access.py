@@ -66,6 +66,12 @@ class ChainAccess(Protocol):
 
     async def submit(self, raw: bytes) -> Hash32: ...
 
+    def find(self, tx_hash: Hash32) -> FinalTransaction | None:
+        """A final transaction, or None."""
+
+    async def next_block(self, after: int) -> int:
+        """The head's number as soon as it is above ``after``."""
+
     async def wait_final(self, tx_hash: Hash32, timeout_s: float = FINAL_TIMEOUT_S) -> FinalTransaction:
         """UnavailableError where it is not final in time, or was dropped."""
 
@@ -92,6 +98,8 @@ class LedgerChain:
         self._now_s = now_s
         self._why_dropped = why_dropped
         self._waiting: dict[Hash32, set[asyncio.Event]] = {}
+        self._members: tuple[bytes, list[Member]] = (b"", [])
+        self._blocks: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         ledger.on_commit.append(self._committed)
 
@@ -106,7 +114,10 @@ class LedgerChain:
         return max(self._now_s(), self._ledger.head.timestamp)
 
     def members(self) -> list[Member]:
-        return read_members(self._ledger.state_at(self._ledger.head))
+        head = self._ledger.head
+        if self._members[0] != head.state_root:
+            self._members = (head.state_root, read_members(self._ledger.state_at(head)))
+        return self._members[1]
 
     def call(self, to: bytes, data: bytes, sender: bytes) -> bytes:
         request = CallRequest(sender=Address(sender), to=Address(to), data=data)
@@ -163,8 +174,19 @@ class LedgerChain:
             if not waiting:
                 del self._waiting[tx_hash]
 
+    async def next_block(self, after: int) -> int:
+        self._loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self._blocks.add(event)
+        try:
+            while self._ledger.head.number <= after:
+                await event.wait()
+                event.clear()
+            return self._ledger.head.number
+        finally:
+            self._blocks.discard(event)
+
     def find(self, tx_hash: Hash32) -> FinalTransaction | None:
-        """A final transaction, or None."""
         location = self._ledger.chain.transaction_location(tx_hash)
         if location is None:
             return None
@@ -179,15 +201,15 @@ class LedgerChain:
         )
 
     def _committed(self, executed: ExecutedBlock) -> None:
-        """Called in the committing thread: wake whoever waits for one of the block's transactions."""
-        if self._loop is None or not self._waiting:
+        """Called in the committing thread: wake who waits for a block or one of its transactions."""
+        if self._loop is None:
             return
-        for transaction in executed.block.transactions:
-            for event in tuple(self._waiting.get(transaction.hash, ())):
-                try:
-                    self._loop.call_soon_threadsafe(event.set)
-                except RuntimeError:
-                    return  # the loop has closed: nobody waits any more
+        waiting = [self._waiting.get(transaction.hash, ()) for transaction in executed.block.transactions]
+        for event in [*tuple(self._blocks), *(each for events in waiting for each in tuple(events))]:
+            try:
+                self._loop.call_soon_threadsafe(event.set)
+            except RuntimeError:
+                return  # the loop has closed: nobody waits any more
 
 
 def active_banks(members: list[Member]) -> list[Member]:

@@ -10,12 +10,12 @@ from contracts import letter_of_credit as lc
 from contracts.consortium import Member
 from contracts.letter_of_credit import Disposal, PresentationInput
 from node.errors import DataError
-from node.trade.acts import Inputs
+from node.trade.acts import Inputs, file_bytes
 from node.trade.currency import to_minor_units
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.refusal import refusal_text
-from node.trade.vault import Sealing, file_bytes
+from node.trade.vault import Sealing
 
 DISCREPANCIES_MAX = 70
 """Field 77J of MT734 has 70 lines."""

@@ -50,10 +50,10 @@ _PRESENTATION_DAYS_MAX = 999
 
 
 def read_mt700(
-    text: str, *, lenient: bool, overrides: Sequence[tuple[str, str]], today: date
+    text: str | bytes, *, lenient: bool, overrides: Sequence[tuple[str, str]], today: date
 ) -> tuple[CreditReading, MtMessage]:
     """Parse, apply overrides, read terms; also the message as it came."""
-    parsed = parse_mt(text, lenient=lenient, message_type=None if text.lstrip().startswith("{") else "700")
+    parsed = parse_mt(text, lenient=lenient, message_type=_bare_type(text, "700"))
     reading = read_credit(parsed.message, today=today, deviations=parsed.deviations, overrides=overrides)
     return reading, parsed.message
 
@@ -62,7 +62,7 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
     """Issue a credit from an MT700 (or from an application, which holds one)."""
     overrides = [(tag, text) for tag, text in inputs.items("set")]
     reading, message = read_mt700(
-        inputs.need_text("mt700"), lenient=inputs.flag("lenient"), overrides=overrides, today=office.today()
+        inputs.need_content("mt700"), lenient=inputs.flag("lenient"), overrides=overrides, today=office.today()
     )
     stranger = check_sender(message, office.me, on_behalf=inputs.flag("on_behalf"))
     if stranger is not None:
@@ -80,7 +80,11 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
     place = _place(inputs.text("place") or terms.expiry_place, notes)
     recipients = _distinct([advising, beneficiary_bank, office.bank_by_id(nominated)], office.me)
     sealed = await office.vault.seal_json(
-        {"terms": terms.to_json(), "mt700": write_mt(reading.message), "received": inputs.need_text("mt700")},
+        {
+            "terms": terms.to_json(),
+            "mt700": write_mt(reading.message),
+            "received": inputs.need_content("mt700").decode("latin-1"),
+        },
         kind="terms",
         name=f"terms {terms.reference}",
         recipients=recipients,
@@ -143,12 +147,10 @@ async def plan_amend(office: Office, inputs: Inputs) -> ActPlan:
     credit = await office.credit(address)
     current = await current_message(office, address)
     changes = [(tag, text) for tag, text in inputs.items("set")]
-    text = inputs.text("mt707")
+    text = inputs.content("mt707")
     deviations: list[dict[str, str]] = []
     if text is not None:
-        parsed = parse_mt(
-            text, lenient=inputs.flag("lenient"), message_type=None if text.lstrip().startswith("{") else "707"
-        )
+        parsed = parse_mt(text, lenient=inputs.flag("lenient"), message_type=_bare_type(text, "707"))
         if parsed.message.type != "707":
             raise DataError(f"an MT{parsed.message.type} amends no credit; MT707 is expected", field="mt707")
         if parsed.message.component("23S", "request") == "CANCEL":
@@ -167,7 +169,7 @@ async def plan_amend(office: Office, inputs: Inputs) -> ActPlan:
         [office.bank_by_id(credit.parties.advising_bank), office.bank_by_id(credit.parties.beneficiary_bank)], office.me
     )
     sealed = await office.vault.seal_json(
-        {"set": changes, "mt707": text, "number": credit.amendment_count},
+        {"set": changes, "mt707": None if text is None else text.decode("latin-1"), "number": credit.amendment_count},
         kind="amendment",
         name=f"amendment {credit.amendment_count} of {before.reference}",
         recipients=recipients,
@@ -268,6 +270,12 @@ def _narrative(old: str, text: str, tag: str) -> str:
                     )
                 lines.remove(line)
     return "\n".join(lines)
+
+
+def _bare_type(text: str | bytes, message_type: str) -> str | None:
+    """The type to assume for a text block without headers; None where headers say it."""
+    raw = text.encode() if isinstance(text, str) else text
+    return None if raw.lstrip().startswith(b"{") else message_type
 
 
 def _amendment_changes(before: CreditTerms, after: CreditTerms, commitment: bytes) -> AmendmentChanges:

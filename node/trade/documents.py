@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from node.errors import DataError
-from node.trade.acts import Inputs
+from node.trade.acts import Inputs, file_bytes
 from node.trade.drafts import ActPlan
 from node.trade.office import Office
-from node.trade.vault import file_bytes
 
 
 async def plan_submit(office: Office, inputs: Inputs) -> ActPlan:
@@ -33,4 +32,17 @@ async def plan_submit(office: Office, inputs: Inputs) -> ActPlan:
         params=inputs.to_json(),
         calls=tuple(each.call for each in sealed if each.call is not None),
         notes={"summary": f"{len(sealed)} documents for {names}", "sealed": [each.to_json() for each in sealed]},
+    )
+
+
+async def plan_anchor(office: Office, inputs: Inputs) -> ActPlan:
+    """Lodge and anchor a sealed document whose act went out without it."""
+    sealed = await office.vault.anchor_again(inputs.raw("anchor"))
+    assert sealed.call is not None
+    return ActPlan(
+        act="doc.anchor",
+        subject="",
+        params=inputs.to_json(),
+        calls=(sealed.call,),
+        notes={"summary": f"anchor {sealed.name}", "sealed": [sealed.to_json()]},
     )

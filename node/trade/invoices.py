@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ _ACT_365 = frozenset({"GBP", "HKD", "SGD", "AUD"})
 
 async def plan_register(office: Office, inputs: Inputs) -> ActPlan:
     """Register an invoice for the seller, this bank's customer, from UBL 2.1 or CII. Registering excludes nobody."""
-    text = inputs.need_text("ubl").encode()
+    text = inputs.need_content("ubl")
     invoice = parse_invoice(text)
     due = invoice.require_financeable(office.today(), inputs.day("due_date"))
     seller, buyer = inputs.record("seller"), inputs.record("buyer")
@@ -31,7 +32,7 @@ async def plan_register(office: Office, inputs: Inputs) -> ActPlan:
     views = tag_inputs(invoice, seller=seller, buyer=buyer)
     tags = [office.tags.tag(view) for view in views]
     sealed = await office.vault.seal_json(
-        {"invoice": invoice.to_json(), "xml": inputs.need_text("ubl"), "due_date": due},
+        {"invoice": invoice.to_json(), "xml_base64": base64.b64encode(text).decode(), "due_date": due},
         kind="invoice",
         name=f"invoice {invoice.number}",
         recipients=[buyer_bank] if buyer_bank is not None and buyer_bank.id != office.me.id else [],

@@ -22,6 +22,9 @@ from node.trade.database import Database
 from node.trade.snapshots import credit_snapshot, invoice_snapshot
 
 _CURSOR = "projection_block"
+CHUNK_BLOCKS = 256
+LISTED_MAX = 2_000
+"""Newest credits or invoices in a list."""
 _SOURCES = {
     addresses.LETTER_OF_CREDIT_FACTORY: lc.FACTORY,
     addresses.INVOICE_FINANCING_FACTORY: financing.FACTORY,
@@ -47,6 +50,7 @@ class Projection:
         self._blocks = blocks
         self._sender = sender
         self._lock = threading.Lock()
+        self._changes: set[tuple[str, bytes]] = set()
 
     @property
     def height(self) -> int:
@@ -57,20 +61,40 @@ class Projection:
     def catch_up(self) -> int:
         """Take in every final block that is not yet here; returns how many. Cheap where there is none."""
         with self._lock:
-            start, head = self.height, self._chain.head_number()
-            if head <= start:
-                return 0
-            dirty: dict[bytes, str] = {}
-            with self._database.transaction():
-                last = start
-                for number in range(start + 1, head + 1):
-                    if not self._take(number, dirty):
-                        break
-                    last = number
-                for address, kind in dirty.items():
-                    self._refresh(kind, address, last)
-                self._database.put_setting(_CURSOR, last.to_bytes(8, "big"))
-            return last - start
+            start = self.height
+            while self._take_some():
+                pass
+            return self.height - start
+
+    def _take_some(self) -> bool:
+        """The next blocks, at most CHUNK_BLOCKS: their logs, then what those changed, then the cursor. Taking a block
+        twice (after a stop between the two transactions) gives the same rows."""
+        start, head = self.height, min(self._chain.head_number(), self.height + CHUNK_BLOCKS)
+        if head <= start:
+            return False
+        dirty: dict[bytes, str] = {}
+        last = start
+        with self._database.transaction():
+            for number in range(start + 1, head + 1):
+                if not self._take(number, dirty):
+                    break
+                last = number
+        facts = {address: self._facts(kind, address) for address, kind in dirty.items()}  # slow: nothing is locked
+        with self._database.transaction():
+            for address, kind in dirty.items():
+                self._database.execute(
+                    "UPDATE objects SET body = ?, updated_block = ? WHERE kind = ? AND id = ?",
+                    (facts[address], last, kind, address),
+                )
+            self._database.put_setting(_CURSOR, last.to_bytes(8, "big"))
+        self._changes.update((kind, address) for address, kind in dirty.items())
+        return last > start
+
+    def take_changes(self) -> list[tuple[str, bytes]]:
+        """(kind, address) of credits and invoices that changed since the last call."""
+        with self._lock:
+            changed, self._changes = sorted(self._changes), set()
+            return changed
 
     def rebuild(self) -> int:
         """Forget the read model and make it again from block 1."""
@@ -83,13 +107,17 @@ class Projection:
     def objects(self, kind: str) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Address and facts of every credit or invoice, newest first."""
         rows = self._database.all(
-            "SELECT id, body FROM objects WHERE kind = ? ORDER BY created_block DESC, rowid DESC", (kind,)
+            "SELECT id, body FROM objects WHERE kind = ? AND body <> '{}' ORDER BY created_block DESC, rowid DESC"
+            " LIMIT ?",
+            (kind, LISTED_MAX),
         )
         return ((bytes(row["id"]), json.loads(row["body"])) for row in rows)
 
     def object(self, kind: str, identity: bytes) -> dict[str, Any] | None:
         """The facts of one."""
-        row = self._database.one("SELECT body FROM objects WHERE kind = ? AND id = ?", (kind, identity))
+        row = self._database.one(
+            "SELECT body FROM objects WHERE kind = ? AND id = ? AND body <> '{}'", (kind, identity)
+        )
         return None if row is None else json.loads(row["body"])
 
     def timeline(self, identity: bytes) -> list[dict[str, Any]]:
@@ -178,13 +206,9 @@ class Projection:
                 (credit, number, number, json.dumps({"terms_hash": args["terms"]["termsHash"].hex()})),
             )
 
-    def _refresh(self, kind: str, address: bytes, number: int) -> None:
+    def _facts(self, kind: str, address: bytes) -> str:
         reader = credit_snapshot if kind == "credit" else invoice_snapshot
-        body = reader(lambda data: self._chain.call(address, data, self._sender))
-        self._database.execute(
-            "UPDATE objects SET body = ?, updated_block = ? WHERE kind = ? AND id = ?",
-            (canonical_json(body).decode(), number, kind, address),
-        )
+        return canonical_json(reader(lambda data: self._chain.call(address, data, self._sender))).decode()
 
 
 def _object_of(event: Event) -> tuple[str, bytes, Event] | None:

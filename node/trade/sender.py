@@ -10,7 +10,7 @@ from typing import Any
 from eth_account import Account
 
 from contracts import bindings
-from node.errors import PrayaError
+from node.errors import InvalidTransaction, PrayaError, UnavailableError
 from node.keys import keccak256
 from node.keys.secp256k1 import PrivateKey
 from node.trade.approvals import Approvals
@@ -134,12 +134,9 @@ class ActSender:
         )
         if row is not None:  # signed before a stop: the same bytes again, never a second transaction
             tx_hash = Hash32(bytes(row["tx_hash"]))
-            try:
-                await self._chain.submit(bytes(row["raw"]))
-            except PrayaError as error:
-                if error.field not in ("already_known", "nonce_too_low"):
-                    raise
-            return await self._chain.wait_final(tx_hash)
+            if await self._resubmitted(bytes(row["raw"]), tx_hash):
+                return await self._chain.wait_final(tx_hash)
+            self._forget(draft, index, tx_hash)
         gas = await asyncio.to_thread(self._chain.estimate_gas, to, data, self._key.address)
         async with self._nonce_lock:
             raw = sign_transaction(
@@ -154,8 +151,30 @@ class ActSender:
                 "INSERT INTO sendings (draft_id, call_index, raw, tx_hash, sent_at) VALUES (?, ?, ?, ?, ?)",
                 (draft.id, index, raw, keccak256(raw), self._chain.block_time()),
             )
-            tx_hash = await self._chain.submit(raw)
+            try:
+                tx_hash = await self._chain.submit(raw)
+            except InvalidTransaction:
+                self._forget(draft, index, keccak256(raw))  # admission refused it: nobody has it
+                raise
         return await self._chain.wait_final(tx_hash)
+
+    async def _resubmitted(self, raw: bytes, tx_hash: Hash32) -> bool:
+        """Whether the stored transaction can still become final. It cannot where another one took its nonce."""
+        if self._chain.find(tx_hash) is not None:
+            return True
+        try:
+            await self._chain.submit(raw)
+        except InvalidTransaction as error:
+            if error.reason == "nonce_too_low":
+                return self._chain.find(tx_hash) is not None
+            if error.reason != "already_known":
+                raise UnavailableError(f"the act waits: {error.message}", field="transaction") from None
+        return True
+
+    def _forget(self, draft: Draft, index: int, tx_hash: bytes) -> None:
+        self._database.execute(
+            "DELETE FROM sendings WHERE draft_id = ? AND call_index = ? AND tx_hash = ?", (draft.id, index, tx_hash)
+        )
 
     def _record(self, draft: Draft, index: int, function: str, final: FinalTransaction) -> SentCall:
         created = created_contract(final)

@@ -11,19 +11,22 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from contracts.consortium import Member
 from contracts.document_registry import anchor_id
 from node.errors import DataError, PrayaError
+from node.execution.ledger import Ledger
 from node.keys.secp256k1 import PrivateKey
 from node.privacy.encryption_key import EncryptionKey
-from node.privacy.exchange import DocumentExchange
+from node.privacy.exchange import DocumentExchange, Request
+from node.privacy.store import CiphertextStore
 from node.trade.act_list import ACTS
 from node.trade.approvals import Approvals
-from node.trade.chain_access import ChainAccess, member_of
+from node.trade.chain_access import ChainAccess, LedgerChain, active_banks, member_of
 from node.trade.credit_issue import current_message, issued_terms_hash, read_mt700
 from node.trade.credit_terms import canonical_json, check_sender, choose_advising, read_credit
 from node.trade.database import Database
@@ -34,11 +37,22 @@ from node.trade.projection import Blocks, Projection
 from node.trade.sender import ActSender
 from node.trade.snapshots import credit_view, invoice_view
 from node.trade.swift import SwiftError, write_mt
-from node.trade.ubl import TagFunction, parse_invoice
+from node.trade.ubl import KeyedTagFunction, TagFunction, parse_invoice
 from node.trade.users import User, Users
 from node.trade.vault import Vault, json_of
+from node.types import Address, Hash32
 
 APPLICATIONS_MAX = 10_000
+RESUME_S = 30.0
+"""On a quiet chain, how often acts that are late are carried on."""
+
+
+class Pool(Protocol):
+    """What the desk asks of the pool (node.txpool's TransactionPool)."""
+
+    def next_nonce(self, address: Address) -> int: ...
+
+    def why_dropped(self, transaction_hash: Hash32) -> str | None: ...
 
 
 class TradeService:
@@ -62,6 +76,7 @@ class TradeService:
     ) -> None:
         me = member_of(chain.members(), key.address)
         self.users = users or Users(database)
+        self.exchange = exchange
         self.office = Office(me, chain, Vault(database, chain, exchange, encryption_key, me), database, tags)
         self._database = database
         self._chain = chain
@@ -70,6 +85,53 @@ class TradeService:
         self._sender = ActSender(database, self._drafts, self._approvals, chain, key)
         self.projection = Projection(database, chain, blocks, key.address)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._follower: asyncio.Task[None] | None = None
+        self.listeners: list[Callable[[list[tuple[str, str]]], None]] = []
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        ledger: Ledger,
+        pool: Pool,
+        submit: Callable[[bytes], Awaitable[Hash32]],
+        request: Request,
+        now_s: Callable[[], int],
+        key: PrivateKey,
+        encryption_key: EncryptionKey,
+        tag_key: bytes,
+        users: Callable[[Database], Users] = Users,
+    ) -> TradeService:
+        """The desk of a bank whose data directory this is: ``praya.sqlite`` and ``documents/``.
+
+        ``submit`` takes raw bytes as the JSON-RPC door does; ``request`` is PeerNetwork.request; ``now_s`` the clock of
+        blocks. The caller registers ``exchange.on_custody`` and ``exchange.on_document`` with the network (kinds
+        CUSTODY_REQUEST and DOCUMENT_REQUEST), then awaits ``start``.
+        """
+        chain = LedgerChain(
+            ledger, submit=submit, next_nonce=pool.next_nonce, why_dropped=pool.why_dropped, now_s=now_s
+        )
+        database = Database.open(directory / "praya.sqlite")
+        exchange = DocumentExchange(
+            store=CiphertextStore(directory / "documents"),
+            key=key,
+            chain_id=chain.chain_id,
+            me=member_of(chain.members(), key.address).id,
+            banks=lambda: active_banks(chain.members()),
+            request=request,
+            now_s=chain.block_time,
+        )
+        return cls(
+            database=database,
+            chain=chain,
+            blocks=ledger.chain,
+            key=key,
+            encryption_key=encryption_key,
+            exchange=exchange,
+            tags=KeyedTagFunction(tag_key),
+            users=users(database),
+        )
 
     # ------------------------------------------------------------------ who and when
 
@@ -156,15 +218,25 @@ class TradeService:
         await asyncio.to_thread(self.projection.catch_up)
         return await self._sender.resume()
 
+    async def start(self) -> None:
+        """``resume``, then follow the chain until ``close``: the read model keeps up with each block, ``listeners`` are
+        called on the event loop with [(kind, address)] of what changed, and late acts are carried on."""
+        await self.resume()
+        self._follower = asyncio.create_task(self._follow())
+
     async def close(self) -> None:
-        """Wait for acts on their way; call before the chain is closed."""
+        """Stop following, wait for acts on their way, close the database; call before the chain is closed."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._database.close()
 
     # ------------------------------------------------------------------ before a draft
 
     def read_mt700(
         self,
-        text: str,
+        text: str | bytes,
         *,
         lenient: bool = False,
         overrides: Sequence[tuple[str, str]] = (),
@@ -191,9 +263,9 @@ class TradeService:
             "written": write_mt(reading.message),
         }
 
-    def read_invoice_file(self, text: str) -> dict[str, Any]:
+    def read_invoice_file(self, content: bytes) -> dict[str, Any]:
         """Read and show a UBL or CII invoice; ``obstacle`` says why it cannot be financed, if so."""
-        invoice = parse_invoice(text.encode())
+        invoice = parse_invoice(content)
         obstacle = None
         try:
             invoice.require_financeable(self.office.today())
@@ -339,6 +411,20 @@ class TradeService:
             sender = self.office.me.business_address
             await asyncio.to_thread(self._chain.call, first.to, first.data, sender)
         return plan
+
+    async def _follow(self) -> None:
+        height = self.projection.height
+        while True:
+            try:
+                async with asyncio.timeout(RESUME_S):
+                    height = await self._chain.next_block(height)
+            except TimeoutError:
+                await self._sender.resume()  # what was late: sent again, byte for byte
+            await asyncio.to_thread(self.projection.catch_up)
+            changed = self.projection.take_changes()
+            if changed:
+                for listener in tuple(self.listeners):
+                    listener([(kind, "0x" + identity.hex()) for kind, identity in changed])
 
     async def _carry_out(self, draft: Draft) -> None:
         await self._sender.send(draft)

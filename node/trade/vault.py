@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,15 @@ from contracts.consortium import Member
 from contracts.document_registry import Anchor, anchor_id
 from node.errors import DataError, PermissionDenied, PrayaError, UnavailableError
 from node.privacy.encryption_key import EncryptionKey
-from node.privacy.envelope import Document, make_document, open_sealed, seal
-from node.privacy.exchange import DocumentExchange
+from node.privacy.envelope import Document, SealedDocument, make_document, open_sealed, read_header, seal
+from node.privacy.exchange import DocumentExchange, Lodged
 from node.trade.chain_access import ChainAccess, active_banks
 from node.trade.credit_terms import canonical_json
 from node.trade.database import Database
 from node.trade.drafts import APPROVALS_PLACEHOLDER, Call
+
+OPEN_TIMEOUT_S = 5.0
+"""A view waits this long for a sealed text that is not here yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +96,7 @@ class Vault:
             await asyncio.to_thread(self._remember, document, anchor, sealed.ciphertext_hash, self._me.id, subject)
             return Sealing(document.commitment, anchor, None, sealed.ciphertext_hash, name, len(body), error.message)
         await asyncio.to_thread(self._remember, document, anchor, sealed.ciphertext_hash, self._me.id, subject)
-        data = document_registry.encode_anchor(
-            commitment=document.commitment,
-            ciphertext_hash=sealed.ciphertext_hash,
-            size_class=sealed.size_class,
-            recipient_count=sealed.recipient_count,
-            receipts=lodged.receipts,
-            approvals_hash=APPROVALS_PLACEHOLDER,
-        )
-        call = Call("DocumentRegistry", "anchor", addresses.DOCUMENT_REGISTRY, data)
-        return Sealing(document.commitment, anchor, call, sealed.ciphertext_hash, name, len(body))
+        return Sealing(document.commitment, anchor, self._anchoring(lodged), sealed.ciphertext_hash, name, len(body))
 
     async def seal_json(
         self, value: Mapping[str, Any], *, kind: str, name: str, recipients: Sequence[Member], must_lodge: bool = True
@@ -150,9 +143,37 @@ class Vault:
     async def open_committed(self, depositor: bytes, commitment: bytes, *, subject: str = "") -> Document | None:
         """A text by the commitment in an act; None where it cannot be had or is not for this bank."""
         try:
-            return await self.open(anchor_id(depositor, commitment), subject=subject)
-        except PrayaError:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                return await self.open(anchor_id(depositor, commitment), subject=subject)
+        except (PrayaError, TimeoutError):
             return None
+
+    async def anchor_again(self, anchor: bytes) -> Sealing:
+        """Lodge a document of this bank's own that was sealed but not anchored (an urgent act went out without).
+
+        Errors: DataError where this bank sealed no such document; UnavailableError for want of custodians.
+        """
+        row = self._database.one("SELECT * FROM openings WHERE anchor = ? AND depositor = ?", (anchor, self._me.id))
+        if row is None:
+            raise DataError("this bank has sealed no such document", field="anchor")
+        ciphertext_hash, commitment = bytes(row["ciphertext_hash"]), bytes(row["commitment"])
+        sealed = await self._exchange.fetch(ciphertext_hash)
+        header = read_header(sealed)
+        document = SealedDocument(sealed, ciphertext_hash, commitment, header.size_class, header.recipient_count)
+        lodged = await self._exchange.lodge(document, required=await self.required_custodians())
+        return Sealing(commitment, anchor, self._anchoring(lodged), ciphertext_hash, row["name"], row["size"])
+
+    def _anchoring(self, lodged: Lodged) -> Call:
+        sealed = lodged.document
+        data = document_registry.encode_anchor(
+            commitment=sealed.commitment,
+            ciphertext_hash=sealed.ciphertext_hash,
+            size_class=sealed.size_class,
+            recipient_count=sealed.recipient_count,
+            receipts=lodged.receipts,
+            approvals_hash=APPROVALS_PLACEHOLDER,
+        )
+        return Call("DocumentRegistry", "anchor", addresses.DOCUMENT_REGISTRY, data)
 
     def listing(self, subject: str | None = None) -> list[dict[str, Any]]:
         """The documents that this bank has sealed or opened; never another's."""
@@ -210,16 +231,3 @@ def json_of(document: Document | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def file_bytes(entry: Mapping[str, Any]) -> bytes:
-    """The content of an uploaded file: ``content_base64``, or ``text``. DataError where neither stands."""
-    if isinstance(text := entry.get("text"), str):
-        return text.encode()
-    encoded = entry.get("content_base64")
-    if not isinstance(encoded, str):
-        raise DataError("a document needs content_base64 or text", field="documents")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except ValueError:
-        raise DataError("content_base64 is no base64", field="documents") from None

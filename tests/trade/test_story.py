@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import DataError, PermissionDenied
+from node.errors import DataError, PermissionDenied, UnavailableError
+from node.keys import keccak256
 from node.trade.chain_access import ContractRefusal
+from node.trade.sender import sign_transaction
 from node.trade.swift import parse_mt
 from tests.trade.samples import MT700_FIELDS, MT707_FIELDS, mt, ubl
-from tests.trade.town import Town
+from tests.trade.town import CHAIN_ID, Town
 
 LOTUS, NANSHAN, HARBOUR, THAMES = range(4)
 
@@ -203,10 +206,15 @@ async def test_an_act_under_a_deadline_waits_for_nobody(town: Town) -> None:
     done = await importer.do("lc.refuse", credit=credit, presentation=0, discrepancies=["LATE"], disposal="RETURN")
     assert [call["function"] for call in done["sent"]] == ["refuse"]
     assert done["notes"]["sealed"][0]["problem"]
-    with pytest.raises(Exception, match="custody"):
+    with pytest.raises(UnavailableError, match="custody"):
         await importer.service.draft(
             "lc.issue", {"mt700": mt("700", MT700_FIELDS.replace("0017", "0018"))}, importer.maker
         )
+    town.down.clear()
+    assert (await exporter.service.credit(credit))["discrepancies"]["0"] is None
+    await importer.do("doc.anchor", anchor=done["notes"]["sealed"][0]["anchor"])
+    notice = (await exporter.service.credit(credit))["discrepancies"]["0"]
+    assert notice["discrepancies"] == ["LATE"]
 
 
 async def test_a_restart_keeps_drafts_and_the_read_model_is_rebuilt_alike(town: Town) -> None:
@@ -226,6 +234,38 @@ async def test_a_restart_keeps_drafts_and_the_read_model_is_rebuilt_alike(town: 
     before = [await desk.service.credit(credit), await desk.service.credits()]
     desk.service.projection.rebuild()
     assert [await desk.service.credit(credit), await desk.service.credits()] == before
+
+
+async def test_a_stored_transaction_whose_nonce_was_taken_is_signed_anew(town: Town) -> None:
+    """An act that was signed, never left, and lost its nonce to another act is carried out once by `resume`."""
+    desk = town.desks[LOTUS]
+    service = desk.service
+    draft = await service.draft("lc.issue", {"mt700": mt("700", MT700_FIELDS)}, desk.maker)
+    service._approvals.approve(draft["id"], bytes.fromhex(draft["hash"][2:]), desk.checker, now_s=town.now)
+    call = service._drafts.get(draft["id"]).calls[0]
+    raw = sign_transaction(
+        town.keys[LOTUS], chain_id=CHAIN_ID, nonce=0, gas=1_000_000, to=call.to, data=call.with_approvals(b"\x01" * 32)
+    )
+    desk.database.execute(
+        "INSERT INTO sendings (draft_id, call_index, raw, tx_hash, sent_at) VALUES (?, 0, ?, ?, 1)",
+        (draft["id"], raw, keccak256(raw)),
+    )
+    await desk.do("doc.submit", documents=[_file("a.pdf", b"A")], recipients=["Thames Bank"])
+    assert await service.resume() == [draft["id"]]
+    assert [sent["succeeded"] for sent in service.draft_status(draft["id"])["sent"]] == [True, True]
+    assert len(await service.credits()) == 1
+
+
+async def test_listeners_hear_what_changed(town: Town) -> None:
+    """A desk that follows the chain is told of a credit that another bank has issued to it."""
+    heard: asyncio.Queue[list[tuple[str, str]]] = asyncio.Queue()
+    exporter = town.desks[NANSHAN].service
+    await exporter.start()
+    exporter.listeners.append(heard.put_nowait)
+    issued = await town.desks[LOTUS].do("lc.issue", mt700=mt("700", MT700_FIELDS))
+    async with asyncio.timeout(10):
+        assert await heard.get() == [("credit", issued["sent"][-1]["created"])]
+    await exporter.close()
 
 
 async def test_preclusion_is_read_from_deadline_and_time(town: Town) -> None:

@@ -21,13 +21,9 @@ from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
 from node.execution.ledger import Ledger
 from node.keys.secp256k1 import PrivateKey
 from node.privacy.encryption_key import EncryptionKey
-from node.privacy.exchange import DocumentExchange
 from node.privacy.store import CiphertextStore
 from node.trade.calendar import compute_years
-from node.trade.chain_access import LedgerChain
-from node.trade.database import Database
 from node.trade.service import TradeService
-from node.trade.ubl import KeyedTagFunction
 from node.trade.users import User, Users
 from node.txpool.pool import TransactionPool
 from node.types import Address, Hash32
@@ -46,10 +42,10 @@ PASSWORD = "correct horse battery"
 class Desk:
     """One bank: its service and its two officers."""
 
-    def __init__(self, service: TradeService, store: CiphertextStore, database: Database, member: Member) -> None:
+    def __init__(self, service: TradeService, store: CiphertextStore, member: Member) -> None:
         self.service = service
         self.store = store
-        self.database = database
+        self.database = service.office.database
         self.member = member
         self.maker: User = service.users.get("may") or service.users.add("may", PASSWORD, ["maker", "checker"])
         self.checker: User = service.users.get("chi") or service.users.add("chi", PASSWORD, ["maker", "checker"])
@@ -99,38 +95,19 @@ class Town:
 
     def open_desk(self, n: int) -> Desk:
         """A bank's services over its own files (also again, as after a restart)."""
-        chain = LedgerChain(
-            self.ledger,
+        service = TradeService.open(
+            self.root / f"bank{n}",
+            ledger=self.ledger,
+            pool=self.pool,
             submit=self._submit,
-            next_nonce=self.pool.next_nonce,
-            now_s=lambda: self.now,
-            why_dropped=self.pool.why_dropped,
-        )
-        database = Database.open(self.root / f"bank{n}" / "praya.sqlite")
-        store = CiphertextStore(self.root / f"bank{n}" / "documents")
-        exchange = DocumentExchange(
-            store=store,
-            key=self.keys[n],
-            chain_id=CHAIN_ID,
-            me=self.members[n].id,
-            banks=lambda: self.members,
             request=self._request_of(n),
             now_s=lambda: self.now,
-        )
-        if not hasattr(self, "exchanges"):
-            self.exchanges: dict[int, DocumentExchange] = {}
-        self.exchanges[n] = exchange
-        service = TradeService(
-            database=database,
-            chain=chain,
-            blocks=self.ledger.chain,
             key=self.keys[n],
             encryption_key=self.encryption[n],
-            exchange=exchange,
-            tags=KeyedTagFunction(b"t" * 32),
-            users=Users(database, hasher=QUICK_HASHER),
+            tag_key=b"t" * 32,
+            users=lambda database: Users(database, hasher=QUICK_HASHER),
         )
-        return Desk(service, store, database, self.members[n])
+        return Desk(service, CiphertextStore(self.root / f"bank{n}" / "documents"), self.members[n])
 
     def stand_at(self, year: int, month: int, day: int, hour: int = 3) -> None:
         """Move the clock forward to a UTC time."""
@@ -147,7 +124,8 @@ class Town:
             n = next(i for i, member in enumerate(self.members) if member.validator_address == to)
             if n in self.down or sender in self.down:
                 raise UnavailableError(f"{self.members[n].name} is not connected", field=kind)
-            handler = self.exchanges[n].on_custody if kind == "custody" else self.exchanges[n].on_document
+            exchange = self.desks[n].service.exchange
+            handler = exchange.on_custody if kind == "custody" else exchange.on_document
             return await handler(Address(self.members[sender].validator_address or b""), body)
 
         return request
