@@ -128,3 +128,14 @@ CII_TEMPLATE = """<?xml version="1.0" encoding="UTF-8"?>
   </ram:ApplicableHeaderTradeSettlement>
  </rsm:SupplyChainTradeTransaction>
 </rsm:CrossIndustryInvoice>"""
+
+
+OTHER_MESSAGES = {
+    "730": ":20:EXP/77\n:21:IMP-2026-0017\n:30:260305\n:32D:260305USD20,\n:71D:ADVISING COMMISSION\n",
+    "732": ":20:IMP-2026-0017\n:21:EXP/77\n:30:260323\n:32B:USD100000,\n",
+    "750": ":20:EXP/77\n:21:IMP-2026-0017\n:32B:USD100000,\n:34B:USD100000,\n:77J:1. LATE SHIPMENT\n",
+    "752": ":20:IMP-2026-0017\n:21:EXP/77\n:23:NEGOTIATE\n:30:260323\n:33A:260325USD100000,\n",
+    "754": ":20:EXP/77\n:21:IMP-2026-0017\n:32A:260320USD100000,\n:57A:NANSCNS0\n:77:DOCUMENTS SENT\n",
+    "756": ":20:IMP-2026-0017\n:21:EXP/77\n:32B:USD100000,\n:33A:260325USD100000,\n",
+}
+"""Clean samples of the messages around a presentation."""

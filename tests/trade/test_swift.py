@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from node.trade.swift import SwiftError, parse_mt, write_mt
 from node.trade.swift.formats import compile_format
 from node.trade.swift.standard import load_release
-from tests.trade.samples import MT700_FIELDS, MT707_FIELDS, MT734_FIELDS, mt
+from tests.trade.samples import MT700_FIELDS, MT707_FIELDS, MT734_FIELDS, OTHER_MESSAGES, mt
 
-SAMPLES = {"700": MT700_FIELDS, "707": MT707_FIELDS, "734": MT734_FIELDS}
+SAMPLES = {"700": MT700_FIELDS, "707": MT707_FIELDS, "734": MT734_FIELDS, **OTHER_MESSAGES}
 
 
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
@@ -115,6 +115,23 @@ def test_network_rules_of_707_and_734() -> None:
         parse_mt(mt("734", MT734_FIELDS.replace(":77J:", ":73A:CABLE USD 20\n:77J:")))
     with pytest.raises(SwiftError, match="C02"):
         parse_mt(mt("734", MT734_FIELDS.replace(":77J:", ":33B:EUR20,\n:77J:")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "code"),
+    [
+        ("754", ":57A:", ":53A:HARBSGS0\n:57A:", "E_53A_57A_BOTH"),
+        ("754", ":77:", ":72Z:/REC/PLEASE\n:77:", "E_72Z_77_BOTH"),
+        ("730", ":30:260305\n:32D:260305USD20,", ":25:12345\n:30:260305\n:57A:HARBSGS0", "E_25_57A_BOTH"),
+        ("750", "SHIPMENT\n", "SHIPMENT\n:77B:HOLD\n", "T13"),
+    ],
+)
+def test_rules_of_the_messages_around_a_presentation(kind: str, old: str, new: str, code: str) -> None:
+    """What excludes each other is refused, and an MT750 has no 77B: it asks, it does not refuse."""
+    fields = OTHER_MESSAGES[kind].replace(old, new)
+    with pytest.raises(SwiftError) as refused:
+        parse_mt(mt(kind, fields))
+    assert [deviation.code for deviation in refused.value.deviations] == [code]
 
 
 def test_option_parts_are_split_where_they_belong() -> None:
