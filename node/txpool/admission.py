@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from node.chain import Genesis, Transaction
 from node.errors import InvalidTransaction
 from node.execution.rules import Permissions, check_permission, check_transaction
 from node.keys import EMPTY_CODE_HASH
-from node.types import Account, StateReader
+from node.types import Account, Address, StateReader
 
 _NO_ACCOUNT = Account(0, 0, EMPTY_CODE_HASH)
 
@@ -68,14 +70,31 @@ def check_funds(transaction: Transaction, account: Account) -> None:
         )
 
 
-def stale_reason(transaction: Transaction, state: StateReader, permissions: Permissions) -> str | None:
-    """Why a waiting transaction can no longer be placed on the new head; None where it still can."""
-    account = state.account(transaction.sender) or _NO_ACCOUNT
-    if transaction.nonce < account.nonce:
-        return "nonce_too_low"
-    try:
-        check_permission(transaction, state, permissions)
-        check_funds(transaction, account)
-    except InvalidTransaction as error:
-        return error.reason
-    return None
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a head says of a sender: read once for all that waits of it."""
+
+    account: Account
+    is_registered: bool
+    may_deploy: bool
+
+    @classmethod
+    def read(cls, sender: Address, state: StateReader, permissions: Permissions) -> Standing:
+        """The sender's standing in ``state``."""
+        return cls(
+            state.account(sender) or _NO_ACCOUNT,
+            permissions.is_registered(state, sender),
+            permissions.may_deploy(state, sender),
+        )
+
+    def refusal(self, transaction: Transaction) -> str | None:
+        """Why a waiting transaction can no longer be placed; None where it still can."""
+        if transaction.nonce < self.account.nonce:
+            return "nonce_too_low"
+        if not self.is_registered:
+            return "unknown_sender"
+        if transaction.to is None and not self.may_deploy:
+            return "not_deployer"
+        if self.account.balance < transaction.value + transaction.gas * transaction.max_fee_per_gas:
+            return "insufficient_funds"
+        return None

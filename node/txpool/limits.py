@@ -19,5 +19,7 @@ class PoolLimits:
     """Encoded bytes of all transactions."""
     gap_lifetime_us: int = 3_600 * 1_000_000
     """How long a transaction may wait behind a missing nonce."""
+    eviction_hold_us: int = 10 * 1_000_000
+    """How long an evicted transaction is refused on the same head."""
     dropped_reasons_max: int = 4_096
     """Dropped transactions whose reason is remembered for clients."""

@@ -42,6 +42,14 @@ class _Entry:
     """Since when it is executable; None while a nonce before it is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    reason: str
+    at_us: int
+    evicted_on: int | None = None
+    """The pool's count of blocks when the builder evicted it; None where it went for another reason."""
+
+
 @dataclass(slots=True)
 class _Queue:
     """The waiting transactions of one sender. ``nonce`` is the account's at the head."""
@@ -109,12 +117,14 @@ class TransactionPool:
         self._generation = 0
         self._oldest_us: int | None = None
         self._oldest_is_current = True
-        self._dropped: dict[Hash32, tuple[str, int]] = {}
+        self._dropped: dict[Hash32, _Dropped] = {}
         self._lock = RLock()
         self.rejects: Counter[str] = Counter()
         """Refusals at admission by reason."""
         self.accepted_listeners: list[Callable[[Transaction, Address | None], None]] = []
         """Called with each admitted transaction and the peer that it came from (None: a local door)."""
+        self.refused_listeners: list[Callable[[str], None]] = []
+        """Called with the reason of each refusal (metrics)."""
         self.changed_listeners: list[Callable[[], None]] = []
         """Called after transactions came or went."""
 
@@ -122,8 +132,8 @@ class TransactionPool:
         """Admit a signed transaction and answer its hash.
 
         Raises InvalidTransaction with the reasons of ``node.txpool.admission`` and "already_known",
-        "replacement_underpriced", "sender_full", "pool_full", and, until the next block, the reason for which the
-        builder evicted it. Every refusal is counted in ``rejects``.
+        "replacement_underpriced", "sender_full", "pool_full", and, for a while, the reason for which the builder
+        evicted it. Every refusal is counted in ``rejects``.
         """
         try:
             transaction = admission.decode(raw, self._genesis)
@@ -134,6 +144,8 @@ class TransactionPool:
                 self._admit(transaction, sender)
         except InvalidTransaction as error:
             self.rejects[error.reason] += 1
+            for refused in self.refused_listeners:
+                refused(error.reason)
             raise
         for listener in self.accepted_listeners:
             listener(transaction, origin)
@@ -143,12 +155,14 @@ class TransactionPool:
     def _refuse_known(self, transaction: Transaction) -> None:
         if transaction.hash in self._by_hash:
             raise InvalidTransaction("already_known", "already known: the transaction is waiting")
-        reason, generation = self._dropped.get(transaction.hash, ("", -1))
-        if reason == INCLUDED:
+        dropped = self._dropped.get(transaction.hash)
+        if dropped is None:
+            return
+        if dropped.reason == INCLUDED:
             raise InvalidTransaction("already_known", "already known: the transaction is in a block")
-        if generation == self._generation:
+        if dropped.evicted_on == self._generation and self._now_us() < dropped.at_us + self.limits.eviction_hold_us:
             raise InvalidTransaction(
-                reason, f"dropped on this head: {reason}; it may be sent again after the next block"
+                dropped.reason, f"evicted on this head: {dropped.reason}; it may be sent again a little later"
             )
 
     def _admit(self, transaction: Transaction, sender: Address) -> None:
@@ -244,10 +258,10 @@ class TransactionPool:
         oldest_us = self._now_us() - self.limits.gap_lifetime_us
         for sender in list(self._queues):
             queue = self._queues[sender]
-            account = state.account(sender)
-            queue.start_at(account.nonce if account else 0, self._now_us())
+            standing = admission.Standing.read(sender, state, self._permissions)
+            queue.start_at(standing.account.nonce, self._now_us())
             for entry in list(queue.entries.values()):
-                reason = admission.stale_reason(entry.transaction, state, self._permissions)
+                reason = standing.refusal(entry.transaction)
                 if reason is None and entry.ready_us is None and entry.arrived_us < oldest_us:
                     reason = EXPIRED
                 if reason is not None:
@@ -256,12 +270,17 @@ class TransactionPool:
                 self._queues.pop(sender, None)
 
     def evict(self, transaction_hash: Hash32, reason: str) -> None:
-        """Drop a transaction that the builder cannot place, and remember why. Unknown hashes are ignored."""
+        """Drop a transaction that the builder cannot place, and remember why. Unknown hashes are ignored.
+
+        The same bytes are refused with that reason until the next block or for ``eviction_hold_us``, whichever is
+        shorter: gossip must not bring them straight back, nor an idle chain keep its user waiting.
+        """
         with self._lock:
             entry = self._by_hash.get(transaction_hash)
             if entry is None:
                 return
             self._remove(entry, reason)
+            self._dropped[transaction_hash] = _Dropped(reason, self._now_us(), self._generation)
         self._notify()
 
     def _remove(self, entry: _Entry, reason: str) -> None:
@@ -283,7 +302,7 @@ class TransactionPool:
         self._remember(transaction.hash, reason)
 
     def _remember(self, transaction_hash: Hash32, reason: str) -> None:
-        self._dropped[transaction_hash] = (reason, self._generation)
+        self._dropped[transaction_hash] = _Dropped(reason, self._now_us())
         while len(self._dropped) > self.limits.dropped_reasons_max:
             del self._dropped[next(iter(self._dropped))]
 
@@ -313,8 +332,8 @@ class TransactionPool:
 
     def why_dropped(self, transaction_hash: Hash32) -> str | None:
         """Why a transaction is no longer here; "included" where it is in a block; None where nothing is known."""
-        known = self._dropped.get(transaction_hash)
-        return None if known is None else known[0]
+        dropped = self._dropped.get(transaction_hash)
+        return None if dropped is None else dropped.reason
 
     def next_nonce(self, address: Address) -> int:
         """The sender's next nonce counting executable waiting transactions."""

@@ -118,7 +118,9 @@ def test_order_is_arrival_across_senders_and_nonce_within_one(world: World) -> N
 def test_each_refusal_has_its_reason(world: World, make: Callable[[], bytes], reason: str) -> None:
     """Bad input is refused with a stable reason, counted, and leaves nothing behind."""
     pool = make_pool(world)
-    assert refused(pool, make()) == reason
+    heard: list[str] = []
+    pool.refused_listeners.append(heard.append)
+    assert refused(pool, make()) == reason and heard == [reason]
     assert pool.rejects == {reason: 1} and len(pool) == 0 and not pool.pending()
 
 
@@ -158,7 +160,7 @@ def test_block_drops_included_and_stale(world: World) -> None:
 
 
 def test_eviction_is_remembered_until_the_next_block(world: World) -> None:
-    """An evicted transaction is refused with its reason on this head, and may come again after the next block."""
+    """An evicted transaction is refused with its reason on this head for a while, or until the next block."""
     pool = make_pool(world)
     first, second = sign(ALICE), sign(ALICE, nonce=1)
     tx_hash = pool.add(first)
@@ -170,6 +172,11 @@ def test_eviction_is_remembered_until_the_next_block(world: World) -> None:
     commit(pool, world)
     pool.add(first)
     assert [tx.raw for tx in pool.candidates()] == [first, second]
+    pool.evict(tx_hash, "cpu_budget")
+    assert refused(pool, first) == "cpu_budget"
+    world.now_us += PoolLimits().eviction_hold_us
+    pool.add(first)
+    assert pool.pending()
 
 
 def test_age_counts_from_when_it_became_executable(world: World) -> None:
