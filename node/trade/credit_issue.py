@@ -20,7 +20,6 @@ from node.trade.credit_terms import (
     CreditReading,
     CreditTerms,
     UnenforcedTerm,
-    apply_overrides,
     check_sender,
     choose_advising,
     describe_changes,
@@ -29,6 +28,7 @@ from node.trade.credit_terms import (
 from node.trade.currency import format_amount, to_minor_units
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
+from node.trade.overrides import apply_overrides
 from node.trade.parties import find_by_bic, same_bic
 from node.trade.swift import MtMessage, parse_mt, write_mt
 from node.trade.swift.standard import definition_of, load_release
