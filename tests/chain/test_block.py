@@ -9,8 +9,10 @@ from eth.rlp.logs import Log as EvmLog
 from eth.rlp.receipts import Receipt as EvmReceipt
 from eth.vm.forks.cancun.blocks import CancunBlock
 from eth_bloom import BloomFilter
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from node.chain import Block, Log, Receipt, Transaction, logs_bloom, receipts_root
+from node.chain import Block, Header, Log, Receipt, Transaction, logs_bloom, receipts_root
 from node.chain.header import EMPTY_TRIE_ROOT
 from node.chain.receipt import combine_blooms
 from node.errors import DataError, InvalidBlock
@@ -91,3 +93,33 @@ def test_receipt_refusals() -> None:
         Receipt.decode(rlp.encode([2, 1, bytes(256), []]))
     with pytest.raises(DataError, match="topics"):
         Receipt.decode(rlp.encode([1, 1, bytes(256), [[bytes(20), [bytes(32)] * 5, b""]]]))
+
+
+GOOD_BLOCK = child(make_header(), some_transactions()[:3]).rlp()
+
+
+@settings(max_examples=400)
+@given(st.integers(0, len(GOOD_BLOCK) - 1), st.integers(1, 255), st.integers(0, 3))
+def test_a_flipped_byte_is_another_block_or_none(position: int, mask: int, cut: int) -> None:
+    """Any damaged block is refused with a rule, or reads as another block: encodings are one to one."""
+    data = bytearray(GOOD_BLOCK)
+    data[position] ^= mask
+    damaged = bytes(data[: len(data) - cut])
+    try:
+        block = Block.decode(damaged)
+    except InvalidBlock as error:
+        assert error.rule in ("P-1", "P-6")
+        return
+    assert block.rlp() == damaged
+
+
+@settings(max_examples=300)
+@given(st.recursive(st.binary(max_size=40), lambda inner: st.lists(inner, max_size=6), max_leaves=40))
+def test_any_rlp_is_read_or_refused(value: object) -> None:
+    """Any well-formed RLP whatever raises our errors alone, as block, header and receipt."""
+    data = rlp.encode(value)
+    for decode in (Block.decode, Header.decode):
+        with pytest.raises(InvalidBlock):
+            decode(data)
+    with pytest.raises(DataError):
+        Receipt.decode(data)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp
+import sha3
 from eth.chains.base import MiningChain
 from eth.db.atomic import AtomicDB
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.forks.cancun.constants import BEACON_ROOTS_CONTRACT_CODE
+from trie import HexaryTrie
 
 from node.chain import ChainParameters, Genesis, GenesisAccount, Limits, genesis_header
 from node.chain.genesis import BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, CHAIN_ID_MAX
 from node.errors import ConfigError
+from node.execution.ledger import Ledger
 from node.types import Address
 from tests.chain.build import KEY, make_genesis
+from tests.rpc.dev_chain import dev_genesis
 
 
-def test_hash_is_stock_py_evms() -> None:
-    """Stock py-evm, every field set by us (its defaults differ), makes the same genesis block."""
-    genesis = make_genesis()
+def stock_head(genesis: Genesis) -> Any:
+    """The genesis header that stock py-evm makes, every field set by us (its defaults differ)."""
     chain_class = MiningChain.configure("Stock", vm_configuration=((0, CancunVM),), chain_id=genesis.chain_id)
     state = {
         address: {
@@ -40,10 +45,50 @@ def test_hash_is_stock_py_evms() -> None:
         "withdrawals_root": ours.withdrawals_root, "blob_gas_used": 0, "excess_blob_gas": 0,
         "parent_beacon_block_root": ours.parent_beacon_block_root,
     }  # fmt: skip
-    theirs = chain_class.from_genesis(AtomicDB(), params, state).get_canonical_head()
+    return chain_class.from_genesis(AtomicDB(), params, state).get_canonical_head()
+
+
+def plain_root(pairs: dict[bytes, bytes]) -> bytes:
+    """Root of a secure trie by py-trie."""
+    trie = HexaryTrie({})
+    for key, value in pairs.items():
+        trie.set(sha3.keccak_256(key).digest(), value)
+    return trie.root_hash
+
+
+def plain_hash(genesis: Genesis) -> bytes:
+    """The genesis hash by py-trie, rlp and keccak alone."""
+    accounts = {
+        address: rlp.encode(
+            [
+                account.nonce,
+                account.balance,
+                plain_root({k.to_bytes(32, "big"): rlp.encode(v) for k, v in account.storage.items()}),
+                sha3.keccak_256(account.code).digest(),
+            ]
+        )
+        for address, account in genesis.alloc.items()
+    }
+    empty, zero = sha3.keccak_256(b"\x80").digest(), bytes(32)
+    fields = [
+        zero, sha3.keccak_256(b"\xc0").digest(), bytes(20), plain_root(accounts), empty, empty, bytes(256), 0, 0,
+        genesis.gas_limit, 0, genesis.timestamp, genesis.extra_data, zero, bytes(8), 0, empty, 0, 0, zero,
+    ]  # fmt: skip
+    return sha3.keccak_256(rlp.encode(fields)).digest()
+
+
+@pytest.mark.parametrize("make", [make_genesis, dev_genesis])
+def test_hash_is_that_of_two_other_implementations(make: Callable[[], Genesis], tmp_path: Path) -> None:
+    """P-3: stock py-evm, and py-trie with rlp and keccak, find our genesis hash; so does the ledger that opens it."""
+    genesis = make()
+    theirs = stock_head(genesis)
     header = genesis_header(genesis, theirs.state_root)
-    assert header.hash == theirs.hash
+    assert header.hash == theirs.hash == plain_hash(genesis)
     header.check_constant_fields()
+    if make is dev_genesis:
+        ledger = Ledger.open(tmp_path / "chain", genesis)
+        assert ledger.genesis_hash == header.hash
+        ledger.close()
 
 
 def test_beacon_roots_code_is_the_standards() -> None:
