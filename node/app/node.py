@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from consensus import types as c
 from consensus import wal_records
+from consensus.errors import WalUnusable
 from consensus.ingress import CachingVerifier
 from consensus.replica import Replica
 from consensus.validators import epoch_of
+from contracts.addresses import CONSORTIUM
 from node import permissioning
 from node.app.desk import make_desk
 from node.app.doors import Doors
@@ -26,7 +27,7 @@ from node.engine.builder import BlockBuilder
 from node.engine.engine import Engine, Peers
 from node.engine.header_view import decode_header_view
 from node.engine.ledger_writer import LedgerWriter
-from node.engine.wal import WriteAheadLog
+from node.engine.wal import WalCorrupt, WriteAheadLog
 from node.errors import ConfigError, PrayaError
 from node.execution.consensus_config import consensus_config
 from node.execution.ledger import Ledger
@@ -34,7 +35,7 @@ from node.execution.transition import ExecutedBlock
 from node.keys import SECP256K1_VERIFIER, PrivateKey
 from node.keys.keystore import load_keystore, read_secret_file
 from node.keys.tls import TlsFiles
-from node.log import configure_logging, get_logger
+from node.log import get_logger
 from node.metrics import Metrics
 from node.p2p import NodeIdentity, PeerAddress, PeerNetwork, PeerRole
 from node.p2p.gossip import TransactionGossip
@@ -45,28 +46,6 @@ from node.types import Address, to_hex
 _log = get_logger("app")
 
 CLOCK_POLL_S = 0.1
-EXIT_IMPOSSIBLE = 70
-
-
-def run_node(config: NodeConfig) -> int:
-    """Run until a signal or a halt; the exit code of the process."""
-    configure_logging(level=config.log.level)
-    return asyncio.run(_run(config))
-
-
-async def _run(config: NodeConfig) -> int:
-    node = Node(config)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, node.request_stop)
-    try:
-        await node.start()
-        await node.stopping.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)  # a second signal ends the process at once
-        await node.stop()
-    return EXIT_IMPOSSIBLE if node.halt_reason else 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +90,7 @@ class Node:
         self.network = self._make_network(config)
         self.gossip = self._make_gossip()
         self._consensus_config = consensus_config(genesis, self.ledger.genesis_hash)
+        self._wal: WriteAheadLog | None = None
         self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
         self.syncer = self._make_syncer(follow=observer)
         self.desk = make_desk(self)
@@ -160,7 +140,7 @@ class Node:
             with contextlib.suppress(asyncio.CancelledError):
                 await step()
         self.writer.close()
-        if self.engine is not None:
+        if self._wal is not None:
             self._wal.close()
         self.ledger.close()
         _log.info("node stopped", reason=self.halt_reason or "asked to")
@@ -212,7 +192,7 @@ class Node:
             authorise=self._role_of,
             head=lambda: (ledger.head.number, ledger.head_hash),
             clock=self.clock,
-            metrics=self._count_frames,
+            metrics=self.metrics.count_p2p,
             on_failure=self._failed,
         )
 
@@ -229,8 +209,7 @@ class Node:
     def _make_engine(self, key: PrivateKey | None) -> Engine:
         if key is None:
             raise ConfigError("a validator's node needs a validator key", field="keystore")
-        self._wal = WriteAheadLog(str(self.config.directory / "wal"))
-        restored = wal_records.restore(self._wal.open(), self._ledger_state())
+        self._wal, restored = self._open_wal()
         verifier = CachingVerifier(SECP256K1_VERIFIER)
         replica = Replica(self._consensus_config, key.address, key, verifier, decode_header_view, restored)
         return Engine(
@@ -250,6 +229,22 @@ class Node:
             decode_header=decode_header_view,
             on_halt=self.halt,
         )
+
+    def _open_wal(self) -> tuple[WriteAheadLog | None, wal_records.Restored]:
+        """The votes that this node is bound by. With a damaged log it starts, serves and syncs, and never votes: only a
+        new validator key mends that (P-18)."""
+        wal = WriteAheadLog(str(self.config.directory / "wal"))
+        ledger = self._ledger_state()
+        try:
+            restored = wal_records.restore(wal.open(), ledger)
+        except (WalCorrupt, WalUnusable) as error:
+            wal.close()
+            reason = f"the write-ahead log cannot be trusted: {error}"
+            _log.error("node does not vote", reason=reason)
+            return None, replace(wal_records.restore((), ledger), refuse_to_vote=reason)
+        if restored.refuse_to_vote:
+            _log.error("node does not vote", reason=restored.refuse_to_vote)
+        return wal, restored
 
     def _ledger_state(self) -> wal_records.LedgerState:
         ledger = self.ledger
@@ -298,7 +293,7 @@ class Node:
         if self.engine is not None:
             await self.engine.import_block(proposal, certificate)
         else:
-            await self.writer.commit(proposal, certificate, 0)
+            await self.writer.commit(proposal, certificate, lambda: 0)
 
     # Engine and sync are siblings that need each other: the root stands between them.
     async def _fetch_block(self, height: int, block_hash: bytes, hints: tuple[bytes, ...]) -> c.Proposal | None:
@@ -316,6 +311,8 @@ class Node:
         self.syncer.block_committed(header.number, header.hash)
         self._note_head()
         self.doors.block_committed(executed)
+        if Address(CONSORTIUM) in executed.state_update.write_set.storage:
+            self.network.reauthorise()
 
     def _note_head(self) -> None:
         self.metrics.head_height.set(self.ledger.head.number)
@@ -329,10 +326,6 @@ class Node:
             return PeerRole.VALIDATOR
         member = permissioning.member_by_address(state, address)
         return PeerRole.OBSERVER if member is not None and member.active else None
-
-    def _count_frames(self, name: str, amount: float, _labels: dict[str, str]) -> None:
-        if name == "peers":
-            self.metrics.peers.set(amount)
 
     async def _follow_clock(self, clock: SteppedClock) -> None:
         """P-19: at each step of the test clock, every replica owes a block with the new time."""

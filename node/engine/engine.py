@@ -16,15 +16,18 @@ from typing import Any
 from consensus import codec, ingress
 from consensus import messages as m
 from consensus import types as c
-from consensus.errors import ConsensusError
+from consensus.errors import ConsensusError, MalformedMessage
 from consensus.replica import Replica
+from contracts.addresses import CONSORTIUM
+from node import permissioning
 from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
+from node.engine.header_view import decode_block
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.timers import Timers
-from node.engine.wal import WriteAheadLog
-from node.errors import ImpossibleState, InvalidBlock, PrayaError
+from node.engine.wal import SEGMENT_BYTES_TARGET, WriteAheadLog
+from node.errors import DataError, ImpossibleState, InvalidBlock
 from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.transition import ExecutedBlock
 from node.log import get_logger
@@ -35,8 +38,9 @@ from node.types import Address
 
 _log = get_logger("engine")
 
-EVENTS_MAX = 4_096
-"""Waiting events; a consensus message beyond them is dropped, and STATUS repairs what that loses."""
+RECEIVED_MAX = 4_096
+"""Peers' messages that wait for a step; one beyond them is dropped, and STATUS repairs what that loses. The host's own
+events are bounded by nature: one for each timer kind, one for each task under way."""
 
 FRAME_KIND = "consensus"
 
@@ -59,13 +63,16 @@ class Peers:
 
 
 class Engine:
-    """One bank's seat in the agreement. ``on_halt`` is called once, with the reason, when the node must stop."""
+    """One bank's seat in the agreement. ``on_halt`` is called with the reason when the node must stop.
+
+    ``wal`` is None where the log cannot be used: ``replica`` must then be one that refuses to vote (P-18).
+    """
 
     def __init__(
         self,
         *,
         replica: Replica,
-        wal: WriteAheadLog,
+        wal: WriteAheadLog | None,
         writer: LedgerWriter,
         builder: BlockBuilder,
         pool: TransactionPool,
@@ -89,14 +96,17 @@ class Engine:
         self._verifier = verifier
         self._decode_header = decode_header
         self._on_halt = on_halt
-        self._events: asyncio.Queue[c.Event] = asyncio.Queue(EVENTS_MAX)
+        self._lsn_floor = writer.ledger.chain.wal_lsn()
+        self._events: asyncio.Queue[c.Event] = asyncio.Queue()
+        self._received_waiting = 0
         # Answers to effects of the present step: before anything that waits, but after the step's other effects.
         self._urgent: deque[c.Event] = deque()
         self._timers = Timers(clock, lambda key: self._put(c.TimerFired(key)))
         self._validations: dict[int, CancellationToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
-        self._work_reported: tuple[bool, int | None] = (False, None)
+        self._work_reported: tuple[bool, int | None, bool] = (False, None, False)
+        self._set_change_waits = self._look_for_set_change()
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -111,6 +121,7 @@ class Engine:
     async def stop(self) -> None:
         """Stop voting; nothing is sent after this returns."""
         self._timers.close()
+        self._builder.cancel()
         for token in self._validations.values():
             token.cancel()
         tasks = [task for task in (self._runner, *self._tasks) if task is not None]
@@ -139,37 +150,66 @@ class Engine:
 
         Raises InvalidBlock where it is not what its certificate claims.
         """
-        executed = await self._writer.commit(proposal, certificate, self._wal.last_synced_lsn)
+        executed = await self._writer.commit(proposal, certificate, self._durable_lsn)
         if executed is not None:
             header = executed.block.header
-            await self._events.put(
+            self._put(
                 c.Synced(header.number, header.hash, header.timestamp, certificate, tuple(executed.next_validators))
             )
 
     # --- events ---------------------------------------------------------------------------------------
 
     def _put(self, event: c.Event) -> None:
-        try:
-            self._events.put_nowait(event)
-        except asyncio.QueueFull:
-            if not isinstance(event, c.Received | c.WorkChanged):
-                self._on_halt(f"the event queue of {EVENTS_MAX} is full: {type(event).__name__} would be lost")
+        if isinstance(event, c.Received):
+            if self._received_waiting >= RECEIVED_MAX:
+                self._metrics.messages_refused.labels("queue_full").inc()
+                return
+            self._received_waiting += 1
+        self._events.put_nowait(event)
+
+    async def _next_event(self) -> c.Event:
+        if self._urgent:
+            return self._urgent.popleft()
+        event = await self._events.get()
+        if isinstance(event, c.Received):
+            self._received_waiting -= 1
+        return event
 
     def _frame_received(self, peer: Address, payload: bytes) -> None:
+        """One frame of a peer. DataError where no honest node sends such bytes: it counts against the peer."""
         try:
             message = ingress.verify(payload, peer, self._replica.schedule, self._verifier, self._decode_header)
         except ConsensusError as error:
             self._metrics.messages_refused.labels(type(error).__name__).inc()
             _log.debug("message refused", peer="0x" + peer.hex(), reason=str(error))
+            if isinstance(error, MalformedMessage):
+                raise DataError(f"malformed consensus message: {error}", field="consensus") from error
             return
         self._put(c.Received(peer, message))
 
     def _committed(self, executed: ExecutedBlock) -> None:
-        self._builder.last_commit_us = self._clock.monotonic_us()
+        self._builder.committed(executed.block.header.hash)
+        if self._set_change_waits or Address(CONSORTIUM) in executed.state_update.write_set.storage:
+            self._set_change_waits = self._look_for_set_change()
         self._report_work()
 
+    def _look_for_set_change(self) -> bool:
+        """P-15: whether a set other than the present one is due at an edge to come, as the head's state has it."""
+        ledger = self._writer.ledger
+        length, height = ledger.parameters.epoch_length, ledger.head.number
+        state = ledger.state.head()
+        first = (height // length + 1) * length
+        last = -(-(height + ledger.parameters.activation_delay) // length) * length  # P-12: beyond it is a forecast
+        return any(
+            tuple(permissioning.validators_at(state, edge)) != tuple(ledger.next_validators)
+            for edge in range(first, last + 1, length)
+        )
+
     def _report_work(self) -> None:
-        work = (self._pool.pending(), self._pool.oldest_us)
+        self._say_work(pending=self._pool.pending())
+
+    def _say_work(self, *, pending: bool) -> None:
+        work = (pending, self._pool.oldest_us if pending else None, self._set_change_waits)
         if work != self._work_reported:
             self._work_reported = work
             self._put(c.WorkChanged(*work))
@@ -180,8 +220,7 @@ class Engine:
     async def _run(self) -> None:
         try:
             while True:
-                event = self._urgent.popleft() if self._urgent else await self._events.get()
-                await self._step(event)
+                await self._step(await self._next_event())
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, a node that cannot step must not vote
@@ -193,6 +232,8 @@ class Engine:
         for effect in effects:
             await self._perform(effect)
         self._metrics.view.set(self._replica.status().view)
+        if isinstance(event, c.Delivered | c.Synced):
+            await self._start_segment_if_due()
 
     # --- effects --------------------------------------------------------------------------------------
 
@@ -236,15 +277,37 @@ class Engine:
                 self._trace(effect)
 
     async def _persist(self, effect: c.Persist) -> None:
+        if self._wal is None:
+            raise ImpossibleState("a node without a usable write-ahead log was to record a vote (P-18)")
         started = time.perf_counter()
         self._wal.append(effect.lsn, effect.records)
         await asyncio.get_running_loop().run_in_executor(None, self._wal.sync)
         self._metrics.wal_sync_seconds.observe(time.perf_counter() - started)
         self._urgent.append(c.Persisted(effect.lsn))
 
+    async def _start_segment_if_due(self) -> None:
+        """P-17: a long log begins anew with the one record that says all that still binds."""
+        if (
+            self._wal is None
+            or self._wal.segment_bytes <= SEGMENT_BYTES_TARGET
+            or self._replica.status().refuse_to_vote
+        ):
+            return  # who refuses to vote keeps the log as evidence of why
+        state = self._replica.state_record()
+        if state is not None:
+            lsn, wal = self._wal.last_lsn, self._wal
+            await asyncio.get_running_loop().run_in_executor(None, wal.start_segment, lsn, (state,))
+            _log.info("write-ahead log began a new segment", lsn=lsn, bytes=wal.segment_bytes)
+
+    def _durable_lsn(self) -> int:
+        """What a block's batch stores (P-17): the last synced record; never less than the ledger has seen before, so
+        that a lost or damaged log goes on being noticed (P-18)."""
+        return max(self._lsn_floor, self._wal.last_synced_lsn if self._wal is not None else 1)
+
     def _check_durable(self, after: int) -> None:
-        if after > self._wal.last_synced_lsn:
-            raise ImpossibleState(f"an effect waits for WAL record {after}, synced is {self._wal.last_synced_lsn}")
+        synced = self._wal.last_synced_lsn if self._wal is not None else 0
+        if after > synced:
+            raise ImpossibleState(f"an effect waits for WAL record {after}, synced is {synced}")
 
     def _send(self, message: m.Message, to: bytes | None) -> None:
         if isinstance(message, m.ForeignEpoch):
@@ -263,7 +326,7 @@ class Engine:
         async def answer() -> None:
             event = await work
             if event is not None:
-                await self._events.put(event)
+                self._put(event)
 
         task = asyncio.get_running_loop().create_task(answer())
         self._tasks.add(task)
@@ -282,35 +345,37 @@ class Engine:
         token = CancellationToken()
         self._validations[effect.token] = token
         try:
-            block = Block.decode(effect.proposal.block)
+            block = self._with_known_senders(decode_block(effect.proposal.block))
             if effect.fresh and block.header.coinbase != effect.proposer:
                 raise InvalidBlock("P-5", "coinbase is not the proposer of a fresh block")
-            if block.header.parent_hash != self._writer.ledger.head.hash:
-                return c.BlockValidated(effect.token, c.Verdict.ABANDONED, "the head has moved")
             started = time.perf_counter()
             await self._writer.execute(block, token)
             self._metrics.execution_seconds.observe(time.perf_counter() - started)
-        except ExecutionAbandoned:
-            return c.BlockValidated(effect.token, c.Verdict.ABANDONED, "cancelled")
-        except PrayaError as error:
-            _log.warning("block refused", reason=error.message)
+        except ExecutionAbandoned as error:
+            return c.BlockValidated(effect.token, c.Verdict.ABANDONED, str(error))
+        except InvalidBlock as error:  # nothing else: a local failure is no verdict (duty 8)
+            _log.warning("block refused", reason=error.message, rule=error.rule)
             return c.BlockValidated(effect.token, c.Verdict.INVALID, error.message)
         finally:
             self._validations.pop(effect.token, None)
         return c.BlockValidated(effect.token, c.Verdict.VALID)
+
+    def _with_known_senders(self, block: Block) -> Block:
+        """The same block, with the pool's objects for transactions that wait here: their senders are recovered."""
+        return Block(block.header, tuple(self._pool.lookup(one.hash) or one for one in block.transactions))
 
     async def _fetch(self, effect: c.FetchBlock) -> c.Event | None:
         proposal = await self._peers.fetch_block(effect.height, effect.block_hash, effect.hints)
         return None if proposal is None else c.BlockAvailable(proposal)
 
     async def _check_work(self) -> c.Event:
-        placeable = await self._builder.work_is_placeable()
-        self._work_reported = (placeable, self._pool.oldest_us if placeable else None)
+        pending = await self._builder.work_is_placeable()
+        self._work_reported = (pending, self._pool.oldest_us if pending else None, self._set_change_waits)
         return c.WorkChanged(*self._work_reported)
 
     async def _deliver(self, effect: c.Deliver) -> None:
         try:
-            executed = await self._writer.commit(effect.proposal, effect.certificate, self._wal.last_synced_lsn)
+            executed = await self._writer.commit(effect.proposal, effect.certificate, self._durable_lsn)
         except InvalidBlock as error:
             # H43: a quorum sealed what this node finds false: stop rather than fork.
             raise ImpossibleState(f"block {effect.height} is sealed by a quorum but invalid here: {error}") from error
@@ -342,6 +407,7 @@ class Engine:
         values = {name: ("0x" + v.hex() if isinstance(v, bytes) else v) for name, v in effect.values}
         if effect.label == "view_entered":
             self._metrics.view_changes.inc()
+            self._builder.view_failed()
             _log.info("view entered", **values)
         else:
             _log.debug(effect.label, **values)

@@ -9,15 +9,19 @@ from typing import TypeVar
 
 from consensus.types import Proposal
 from node.chain.block import Block
-from node.execution.guard import CancellationToken
+from node.engine.header_view import decode_block
+from node.errors import InvalidBlock
+from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
-from node.types import Hash32
+from node.types import Hash32, to_hex
 
 T = TypeVar("T")
 
 EXECUTED_KEPT_MAX = 4
 """Executed but uncommitted blocks held: with W = 1, one for each of the last few views."""
+COMMIT_ATTEMPTS = 3
+"""Executions of a final block that may be abandoned for a moved head before that counts as a fault of ours."""
 
 
 class LedgerWriter:
@@ -39,48 +43,66 @@ class LedgerWriter:
 
     def remember(self, executed: ExecutedBlock) -> None:
         """Keep an executed block, so that its commit need not execute it again."""
+        self._executed.pop(executed.block.header.hash, None)
         while len(self._executed) >= EXECUTED_KEPT_MAX:
             del self._executed[next(iter(self._executed))]
         self._executed[executed.block.header.hash] = executed
 
-    def executed(self, block_hash: Hash32) -> ExecutedBlock | None:
-        """The kept execution of a block on the present head."""
-        return self._executed.get(block_hash)
-
     async def execute(self, block: Block, cancel: CancellationToken | None = None) -> ExecutedBlock:
         """Execute a child of the head and compare every root.
 
-        Raises InvalidBlock with the broken rule, ExecutionAbandoned where ``cancel`` was used.
+        Raises InvalidBlock with the broken rule, ExecutionAbandoned where ``cancel`` was used or the head is another
+        by the time that the ledger's thread gets to it: neither says anything of the block.
         """
         known = self._executed.get(block.header.hash)
         if known is not None:
             return known
-        executed = await self.run(lambda: self.ledger.execute(block, cancel=cancel))
+
+        def work() -> ExecutedBlock:
+            if block.header.parent_hash != self.ledger.head_hash:
+                raise ExecutionAbandoned("the head has moved")
+            return self.ledger.execute(block, cancel=cancel)
+
+        executed = await self.run(work)
         self.remember(executed)
         return executed
 
-    async def commit(self, proposal: Proposal, certificate: bytes, wal_lsn: int) -> ExecutedBlock | None:
+    async def commit(self, proposal: Proposal, certificate: bytes, wal_lsn: Callable[[], int]) -> ExecutedBlock | None:
         """Write one final block with its certificate in a synced batch; None where the ledger has it already.
 
-        Raises InvalidBlock where the block is not what its certificate claims.
+        ``wal_lsn`` is asked at the moment of the write: the last synced record counts (P-17). Raises InvalidBlock
+        where the block is not what its certificate claims.
         """
         async with self._lock:
-            block = Block.decode(proposal.block)
+            block = decode_block(proposal.block)
             if block.header.number <= self.ledger.head.number:
                 return None
-            executed = await self.execute(block)
+            executed = await self._execute_final(block)
             await self.run(
                 lambda: self.ledger.commit(
                     executed,
                     certificate=certificate,
                     carried_certificate=proposal.certificate,
-                    wal_lsn=wal_lsn,
+                    wal_lsn=wal_lsn(),
                 )
             )
             self._executed.clear()
         for listener in self.committed_listeners:
             listener(executed)
         return executed
+
+    async def _execute_final(self, block: Block) -> ExecutedBlock:
+        head = self.ledger.head_hash
+        if block.header.parent_hash != head:
+            raise InvalidBlock(
+                "P-1", "no child of the head", expected=to_hex(head), found=to_hex(block.header.parent_hash)
+            )
+        for _ in range(COMMIT_ATTEMPTS - 1):
+            try:
+                return await self.execute(block)
+            except ExecutionAbandoned:
+                continue
+        return await self.execute(block)
 
     def close(self) -> None:
         """Wait for the thread's present work and stop it."""

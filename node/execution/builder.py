@@ -27,8 +27,6 @@ from node.types import Address, Hash32, StateReader
 
 HEADER_BYTES_MAX = 1_024
 """Room for a header and list prefixes when the bytes of a block are counted."""
-EVICT_FACTOR = 2
-"""A transaction is evicted when it alone uses this many times the CPU time that closes a block (P-7: T0/2, T0/4)."""
 SKIPPED = frozenset({"nonce_gap", "block_gas", "insufficient_funds"})
 """Reasons that may pass: the transaction stays pending."""
 
@@ -43,7 +41,9 @@ class BuildRequest:
     certificate_hash: Hash32
     """Hash of the commit certificate of block h - W; zero for h <= W (P-11)."""
     cpu_budget_s: float
-    """Thread CPU time at which the block closes: T0/4 (P-7)."""
+    """Thread CPU time of executions at which the block closes: at most T0/4 (P-7)."""
+    tx_cpu_max_s: float
+    """Thread CPU time that evicts a transaction which alone uses it: T0/2 (P-7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class BuiltBlock:
 
     executed: ExecutedBlock
     evicted: tuple[tuple[Hash32, str], ...]
+    execution_cpu_s: float
+    """Thread CPU time of the transactions."""
+    finish_cpu_s: float
+    """Thread CPU time of what followed them: write set, roots, bloom."""
+    closed_by_cpu: bool
+    """Whether the CPU budget ended the block, so that there was more to place."""
 
 
 @dataclass(slots=True)
@@ -64,6 +70,7 @@ class _Filling:
     gas_used: int = 0
     bytes_used: int = HEADER_BYTES_MAX
     cpu_used_s: float = 0.0
+    closed_by_cpu: bool = False
 
 
 def build_block(
@@ -87,17 +94,23 @@ def build_block(
     filling = _Filling()
     limits = rules.genesis.parameters.limits
     for transaction in candidates:
-        if len(filling.transactions) >= limits.txs_max or filling.cpu_used_s >= request.cpu_budget_s:
+        if len(filling.transactions) >= limits.txs_max:
+            break
+        if filling.cpu_used_s >= request.cpu_budget_s:
+            filling.closed_by_cpu = True
             break
         if filling.bytes_used + len(transaction.raw) + 8 > limits.block_bytes_max:
             continue
         if filling.gas_used + transaction.gas > GasCaps.of(rules.genesis).block:  # P-2
             continue
         started = time.thread_time()
-        guard.start_budget(EVICT_FACTOR * request.cpu_budget_s)
+        guard.start_budget(request.tx_cpu_max_s)
         _place(rules, execution, before, transaction, filling)
         filling.cpu_used_s += time.thread_time() - started
-    return BuiltBlock(_finish(rules, parent, header, execution, filling), tuple(filling.evicted))
+    started = time.thread_time()
+    executed = _finish(rules, parent, header, execution, filling)
+    finish_cpu_s = time.thread_time() - started
+    return BuiltBlock(executed, tuple(filling.evicted), filling.cpu_used_s, finish_cpu_s, filling.closed_by_cpu)
 
 
 def _place(

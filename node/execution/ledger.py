@@ -137,10 +137,16 @@ class Ledger:
         certificate_hash: Hash32,
         candidates: Iterable[Transaction],
         cpu_budget_s: float,
+        tx_cpu_max_s: float | None = None,
         cancel: CancellationToken | None = None,
     ) -> BuiltBlock:
-        """Build a block on the head (P-2, P-6, P-7); ``cpu_budget_s`` is T0/4. Writes nothing."""
-        request = BuildRequest(timestamp, coinbase, certificate_hash, cpu_budget_s)
+        """Build a block on the head (P-2, P-6, P-7). Writes nothing.
+
+        ``cpu_budget_s`` closes the block, at most T0/4; ``tx_cpu_max_s`` evicts one transaction, T0/2 where not given.
+        """
+        if tx_cpu_max_s is None:
+            tx_cpu_max_s = self.parameters.timeout_ms / 2 / 1000
+        request = BuildRequest(timestamp, coinbase, certificate_hash, cpu_budget_s, tx_cpu_max_s)
         with self._standing_head() as parent:
             return build_block(self.rules, parent, request, candidates, token=cancel)
 
