@@ -21,7 +21,7 @@ def test_what_the_peer_network_reports_is_counted() -> None:
     """Each name that the peer network uses has its counter, with its labels."""
     metrics = Metrics()
     for name, (_, labels) in P2P_COUNTERS.items():
-        metrics.count_p2p(name, 2, {label: "x" for label in labels})
+        metrics.count_p2p(name, 2, dict.fromkeys(labels, "x"))
     metrics.count_p2p("peers", 3, {})
     text = metrics.text().decode()
     assert 'praya_p2p_refused_total{reason="x"} 2.0' in text
