@@ -9,41 +9,29 @@ are thread-safe.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from contracts.consortium import Member
 from node.errors import DataError, PrayaError
-from node.execution.ledger import Ledger
 from node.keys.secp256k1 import PrivateKey
 from node.privacy.encryption_key import EncryptionKey
-from node.privacy.exchange import DocumentExchange, Request
-from node.privacy.store import CiphertextStore
+from node.privacy.exchange import DocumentExchange
 from node.trade.act_list import ACTS
 from node.trade.approvals import Approvals
-from node.trade.chain_access import ChainAccess, LedgerChain, active_banks, member_of
+from node.trade.chain_access import ChainAccess, member_of
 from node.trade.database import Database
 from node.trade.drafts import ActPlan, Draft, Drafts
 from node.trade.office import Office
 from node.trade.projection import Blocks, Projection
 from node.trade.sender import ActSender
-from node.trade.ubl import KeyedTagFunction, TagFunction
+from node.trade.ubl import TagFunction
 from node.trade.users import User, Users
 from node.trade.vault import Vault
 from node.trade.views import TradeViews
-from node.types import Address, Hash32
 
 RESUME_S = 30.0
 """On a quiet chain, how often acts that are late are carried on."""
-
-
-class Pool(Protocol):
-    """What the desk asks of the pool (node.txpool's TransactionPool)."""
-
-    def next_nonce(self, address: Address) -> int: ...
-
-    def why_dropped(self, transaction_hash: Hash32) -> str | None: ...
 
 
 class TradeService(TradeViews):
@@ -51,6 +39,7 @@ class TradeService(TradeViews):
 
     ``chain`` is LedgerChain over the node's ledger and pool, ``blocks`` its ChainStore, ``key`` the business account,
     ``exchange`` the DocumentExchange whose handlers the network calls, ``tags`` the duplicate-financing tag function.
+    After construction await ``start``, at the end ``close``.
     """
 
     def __init__(
@@ -76,51 +65,6 @@ class TradeService(TradeViews):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.listeners: list[Callable[[list[tuple[str, str]]], None]] = []
-
-    @classmethod
-    def open(
-        cls,
-        directory: Path,
-        *,
-        ledger: Ledger,
-        pool: Pool,
-        submit: Callable[[bytes], Awaitable[Hash32]],
-        request: Request,
-        now_s: Callable[[], int],
-        key: PrivateKey,
-        encryption_key: EncryptionKey,
-        tag_key: bytes,
-        users: Callable[[Database], Users] = Users,
-    ) -> TradeService:
-        """The desk of a bank whose data directory this is: ``praya.sqlite`` and ``documents/``.
-
-        ``submit`` takes raw bytes as the JSON-RPC door does; ``request`` is PeerNetwork.request; ``now_s`` the clock of
-        blocks. The caller registers ``exchange.on_custody`` and ``exchange.on_document`` with the network (kinds
-        CUSTODY_REQUEST and DOCUMENT_REQUEST), then awaits ``start``.
-        """
-        chain = LedgerChain(
-            ledger, submit=submit, next_nonce=pool.next_nonce, why_dropped=pool.why_dropped, now_s=now_s
-        )
-        database = Database.open(directory / "praya.sqlite")
-        exchange = DocumentExchange(
-            store=CiphertextStore(directory / "documents"),
-            key=key,
-            chain_id=chain.chain_id,
-            me=member_of(chain.members(), key.address).id,
-            banks=lambda: active_banks(chain.members()),
-            request=request,
-            now_s=chain.block_time,
-        )
-        return cls(
-            database=database,
-            chain=chain,
-            blocks=ledger.chain,
-            key=key,
-            encryption_key=encryption_key,
-            exchange=exchange,
-            tags=KeyedTagFunction(tag_key),
-            users=users(database),
-        )
 
     # ------------------------------------------------------------------ who and when
 

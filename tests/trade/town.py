@@ -21,9 +21,13 @@ from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
 from node.execution.ledger import Ledger
 from node.keys.secp256k1 import PrivateKey
 from node.privacy.encryption_key import EncryptionKey
+from node.privacy.exchange import DocumentExchange
 from node.privacy.store import CiphertextStore
 from node.trade.calendar import compute_years
+from node.trade.chain_access import LedgerChain
+from node.trade.database import Database
 from node.trade.service import TradeService
+from node.trade.ubl import KeyedTagFunction
 from node.trade.users import User, Users
 from node.txpool.pool import TransactionPool
 from node.types import Address, Hash32
@@ -95,19 +99,35 @@ class Town:
 
     def open_desk(self, n: int) -> Desk:
         """A bank's services over its own files (also again, as after a restart)."""
-        service = TradeService.open(
-            self.root / f"bank{n}",
-            ledger=self.ledger,
-            pool=self.pool,
+        chain = LedgerChain(
+            self.ledger,
             submit=self._submit,
+            next_nonce=self.pool.next_nonce,
+            now_s=lambda: self.now,
+            why_dropped=self.pool.why_dropped,
+        )
+        database = Database.open(self.root / f"bank{n}" / "praya.sqlite")
+        store = CiphertextStore(self.root / f"bank{n}" / "documents")
+        exchange = DocumentExchange(
+            store=store,
+            key=self.keys[n],
+            chain_id=CHAIN_ID,
+            me=self.members[n].id,
+            banks=lambda: self.members,
             request=self._request_of(n),
             now_s=lambda: self.now,
+        )
+        service = TradeService(
+            database=database,
+            chain=chain,
+            blocks=self.ledger.chain,
             key=self.keys[n],
             encryption_key=self.encryption[n],
-            tag_key=b"t" * 32,
-            users=lambda database: Users(database, hasher=QUICK_HASHER),
+            exchange=exchange,
+            tags=KeyedTagFunction(b"t" * 32),
+            users=Users(database, hasher=QUICK_HASHER),
         )
-        return Desk(service, CiphertextStore(self.root / f"bank{n}" / "documents"), self.members[n])
+        return Desk(service, store, self.members[n])
 
     def stand_at(self, year: int, month: int, day: int, hour: int = 3) -> None:
         """Move the clock forward to a UTC time."""
