@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, Protocol
 
 from node.chain import Block, Header, Receipt
@@ -67,8 +67,12 @@ class CommittedBlock:
         return receipt_view(self.block, index, self.receipts[index], gas_before, self._log_offsets[index])
 
 
+class ColdBlock(Exception):
+    """A block must be read and decoded first, which the event loop must not do: call again in a worker thread."""
+
+
 class RpcContext:
-    """Read access for the methods. Every method may be called from any thread, but the pool's on the loop's only."""
+    """Read access for the methods, from the event loop and from worker threads."""
 
     def __init__(self, ledger: Ledger, pool: TransactionPool, status: NodeStatus) -> None:
         self.ledger = ledger
@@ -76,6 +80,8 @@ class RpcContext:
         self.status = status
         self.cancel = CancellationToken()
         """Ends running calls when the door closes."""
+        self.loop_thread: int | None = None
+        """The thread of the event loop, once the door is open: no block is decoded there."""
         self._blocks: OrderedDict[int, CommittedBlock] = OrderedDict()
         self._lock = Lock()
 
@@ -96,22 +102,28 @@ class RpcContext:
         return header
 
     def committed(self, number: int) -> CommittedBlock:
-        """The block at a height up to the head, with its receipts."""
+        """The block at a height up to the head, with its receipts. On the event loop ColdBlock, unless it is kept."""
         with self._lock:
             cached = self._blocks.get(number)
             if cached is not None:
                 self._blocks.move_to_end(number)
                 return cached
+        if get_ident() == self.loop_thread:
+            raise ColdBlock
         block = self.ledger.chain.block(number)
         receipts = self.ledger.chain.receipts(number)
         if block is None or receipts is None:
             raise ImpossibleState(f"block {number} is at or below the head but not stored")
         committed = CommittedBlock(block, receipts)
+        self.keep(committed)
+        return committed
+
+    def keep(self, committed: CommittedBlock) -> None:
+        """Keep a block for readers: one that was just committed is what they ask for next."""
         with self._lock:
-            self._blocks[number] = committed
+            self._blocks[committed.block.number] = committed
             while len(self._blocks) > BLOCK_CACHE_SIZE:
                 self._blocks.popitem(last=False)
-        return committed
 
     def find_committed(self, ref: BlockRef) -> CommittedBlock | None:
         """The block that is meant, with its receipts; None where there is no such block."""

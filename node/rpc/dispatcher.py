@@ -14,7 +14,7 @@ from node.client.json_text import parse_json
 from node.errors import PrayaError
 from node.execution.guard import ExecutionAbandoned
 from node.log import get_logger
-from node.rpc.context import RpcContext
+from node.rpc.context import ColdBlock, RpcContext
 from node.rpc.errors import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -137,7 +137,10 @@ class Dispatcher:
     async def _call(self, method: Method, params: Any, connection: Connection | None) -> Any:
         arguments = read_params(method.params, params)
         if method.runs is Runs.LOOP:
-            return method.handler(self._context, *arguments)
+            try:
+                return method.handler(self._context, *arguments)
+            except ColdBlock:
+                pass  # in a worker thread, below
         if method.runs is Runs.CONNECTION:
             if connection is None:
                 raise RpcError(METHOD_NOT_SUPPORTED, f"{method.name} needs a WebSocket connection")

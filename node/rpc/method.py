@@ -14,7 +14,9 @@ class Runs(Enum):
     """Where a handler runs."""
 
     LOOP = "loop"
-    """On the event loop: cheap, or touches the pool. Called as handler(context, *arguments)."""
+    """On the event loop: cheap, or touches the pool. Called as handler(context, *arguments).
+
+    One that meets a block which is not kept decoded (ColdBlock) is called again in a worker thread."""
     THREAD = "thread"
     """In a worker thread: executes, or reads many blocks. Called as handler(context, *arguments)."""
     FILTERS = "filters"

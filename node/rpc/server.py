@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
+from threading import get_ident
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -57,6 +58,7 @@ class RpcServer:
     async def start(self) -> None:
         """Listen and follow the head; ConfigError where the port cannot be had."""
         self._loop = asyncio.get_running_loop()
+        self._context.loop_thread = get_ident()
         await self._server.start()
         self._context.ledger.on_commit.append(self._committed)
         self._context.pool.accepted_listeners.append(self._accepted)
@@ -156,8 +158,10 @@ class RpcServer:
 
     def _committed(self, executed: ExecutedBlock) -> None:
         """Called in the committing thread."""
+        committed = CommittedBlock(executed.block, executed.receipts)
+        self._context.keep(committed)
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._publish, CommittedBlock(executed.block, executed.receipts))
+            self._loop.call_soon_threadsafe(self._publish, committed)
 
     def _publish(self, committed: CommittedBlock) -> None:
         for connection in list(self._connections):

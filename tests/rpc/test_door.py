@@ -18,6 +18,7 @@ from node.chain import Block, Genesis, Header, Receipt
 from node.client import JsonRpcClient, RpcFailure
 from node.errors import ConfigError, DataError, UnavailableError
 from node.rpc import RpcServer, SyncProgress
+from node.rpc.context import ColdBlock
 from node.rpc.dispatcher import BATCH_ITEMS_MAX, WORKER_THREADS
 from node.rpc.filters import FILTERS_MAX
 from node.rpc.methods import METHODS
@@ -268,6 +269,27 @@ async def test_what_an_auditor_fetches(chain: DevChain, client: JsonRpcClient) -
     assert (await failure(client, "pbft_getSealedBlocks", 1, 1_000)).code == -32005
     info = await client.call("praya_nodeInfo")
     assert info["head"]["hash"] == "0x" + chain.ledger.head_hash.hex()
+
+
+async def test_old_blocks_are_read_off_the_event_loop(tmp_path: Path, genesis: Genesis) -> None:
+    """After a restart no block is kept decoded: receipts and transactions come the same, read in a worker thread."""
+    chain = DevChain(tmp_path, genesis)
+    await chain.start()
+    async with JsonRpcClient(chain.server.url) as client:
+        receipt = await sent(client, chain, transfer())
+        transaction = await client.call("eth_getTransactionByHash", receipt["transactionHash"])
+    await chain.stop()
+    chain = DevChain(tmp_path, genesis)
+    await chain.start()
+    try:
+        with pytest.raises(ColdBlock):
+            chain.context.committed(1)
+        async with JsonRpcClient(chain.server.url) as client:
+            assert await client.call("eth_getTransactionReceipt", receipt["transactionHash"]) == receipt
+            assert await client.call("eth_getTransactionByHash", receipt["transactionHash"]) == transaction
+        assert chain.context.committed(1).block.number == 1
+    finally:
+        await chain.stop()
 
 
 async def test_absent_things_are_null_or_not_found(client: JsonRpcClient) -> None:
