@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eth_account import Account
 from web3 import HTTPProvider, Web3
 
 COMMAND = (sys.executable, "-m", "node")
 COMMAND_TIMEOUT_S = 120
+BATCH = 50
+"""Requests in one JSON-RPC batch."""
 
 
 def praya(*arguments: str, check: bool = True, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -102,6 +106,40 @@ class Consortium:
         }
         signed = sender.sign_transaction(transaction)
         return bytes(client.eth.send_raw_transaction(signed.raw_transaction))
+
+    def signed_transfers(self, account: int, nonces: Sequence[int]) -> list[str]:
+        """Raw plain transfers of one developer account, as eth_sendRawTransaction takes them."""
+        key = self.accounts()[account]["private_key"]
+        fields = {"chainId": self.description["chain_id"], "to": "0x" + "11" * 20, "value": 1}
+        fields |= {"gas": 21_000, "gasPrice": 0}
+        return [Account.sign_transaction({**fields, "nonce": n}, key).raw_transaction.to_0x_hex() for n in nonces]
+
+    def batch(self, name: str, method: str, parameters: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+        """One JSON-RPC batch; the answers in the order of the requests."""
+        rows = [{"jsonrpc": "2.0", "id": i, "method": method, "params": list(p)} for i, p in enumerate(parameters)]
+        request = urllib.request.Request(
+            self.node(name)["rpc_url"], json.dumps(rows).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return sorted(json.loads(response.read()), key=lambda row: row["id"])
+
+    def call(self, name: str, method: str, *parameters: Any) -> Any:
+        """The result of one JSON-RPC call; AssertionError where it is an error."""
+        (answer,) = self.batch(name, method, [parameters])
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def status(self, name: str) -> dict[str, Any]:
+        """``pbft_status`` of one bank."""
+        return dict(self.call(name, "pbft_status"))
+
+    def history(self, name: str, height: int) -> list[str]:
+        """Hashes of the blocks 0 .. height."""
+        found: list[str] = []
+        for start in range(0, height + 1, BATCH):
+            rows = [(hex(h), False) for h in range(start, min(start + BATCH, height + 1))]
+            found += [answer["result"]["hash"] for answer in self.batch(name, "eth_getBlockByNumber", rows)]
+        return found
 
     def receipt(self, name: str, transaction_hash: bytes, *, timeout_s: float = 30.0) -> Any:
         """Wait for a receipt at one node."""
