@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from node.api import bodies
 from node.api.openapi import openapi_document
-from node.errors import PermissionDenied
+from node.errors import DataError, PermissionDenied
 from node.trade.service import TradeService
 from node.trade.users import User
 from node.web.problems import problem, web_title
@@ -22,6 +23,8 @@ from node.web.sessions import LoginBrake, NotSignedIn, bearer_token, signed_in
 PREFIX: Final = "/api/v1"
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """Two documents of the largest size in base64, with room for the rest."""
+
+_INDEX = re.compile(r"[0-9]{1,9}\Z")
 
 Answer = Callable[["Call"], Awaitable[Any]]
 
@@ -250,8 +253,9 @@ async def _credit(call: Call) -> Any:
 
 async def _mt734(call: Call) -> Any:
     number = call.path("presentation")
-    text = await call.desk.mt734(call.path("credit"), int(number) if number.isdecimal() else -1)
-    return {"mt734": text}
+    if not _INDEX.match(number):
+        raise DataError("presentation is an index from 0", field="presentation")
+    return {"mt734": await call.desk.mt734(call.path("credit"), int(number))}
 
 
 async def _invoices(call: Call) -> Any:

@@ -20,6 +20,9 @@ TEXT_MAX = 128 * 1024
 CONTENT_MAX = 2 * 1024 * 1024
 """One message or invoice file; documents have their own limit."""
 LIST_MAX = 64
+INTEGER_MAX = 2**63 - 1
+YEAR_MIN = 1970
+"""Days on the chain are counted from here."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
 
@@ -147,18 +150,21 @@ def _text(name: str, value: Any) -> str:
 
 
 def _integer(name: str, value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,30}", value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INTEGER_MAX:
         return value
-    raise DataError(f"{name} is a whole number, not below 0", field=name)
+    raise DataError(f"{name} is a whole number from 0 to {INTEGER_MAX}", field=name)
 
 
 def _date(name: str, value: Any) -> str:
     try:
-        return date.fromisoformat(_text(name, value)).isoformat()
+        day = date.fromisoformat(_text(name, value))
     except ValueError:
         raise DataError(f"{name} is a date YYYY-MM-DD", field=name) from None
+    if day.year < YEAR_MIN:
+        raise DataError(f"{name} is a date from {YEAR_MIN} on", field=name)
+    return day.isoformat()
 
 
 def _flag(name: str, value: Any) -> bool:

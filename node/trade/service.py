@@ -18,6 +18,7 @@ from node.keys.secp256k1 import PrivateKey
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.exchange import DocumentExchange
 from node.trade.act_list import ACTS
+from node.trade.acts import Act, Inputs
 from node.trade.approvals import Approvals
 from node.trade.chain_access import ChainAccess, member_of
 from node.trade.database import Database
@@ -167,12 +168,25 @@ class TradeService(TradeViews):
         known = ACTS.get(act)
         if known is None:
             raise DataError(f"there is no act {act!r}; acts: {', '.join(ACTS)}", field="act")
-        plan = await known.planner(self.office, known.validated(params))
+        inputs = known.validated(params)
+        await self._check_subject(known, inputs)
+        plan = await known.planner(self.office, inputs)
         first = next((call for call in plan.calls if call.function != "anchor"), None)
         if first is not None:  # the contract's own word, before anybody is asked to approve
             sender = self.office.me.business_address
             await asyncio.to_thread(self._chain.call, first.to, first.data, sender)
         return plan
+
+    async def _check_subject(self, act: Act, inputs: Inputs) -> None:
+        """A credit or invoice that an act names was made by this chain's factories: a call to any other address would
+        succeed and do nothing, or do what its owner pleases."""
+        for param in act.params:
+            if param.kind == "address" and param.name in ("credit", "invoice"):
+                await asyncio.to_thread(self.projection.catch_up)
+                identity = inputs.raw(param.name)
+                if self.projection.object(param.name, identity) is None:
+                    code = f"{param.name.upper()}_UNKNOWN"
+                    raise DataError(f"no {param.name} stands at 0x{identity.hex()}", field=param.name, code=code)
 
     async def _follow(self) -> None:
         height = self.projection.height
