@@ -1,4 +1,4 @@
-"""Ciphertexts on disk, by their hash: written whole or not at all, bounded, checked at every read."""
+"""Ciphertexts on disk by their hash: written whole or not at all, bounded by depositor, checked at every read."""
 
 from __future__ import annotations
 
@@ -6,86 +6,99 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 from node.errors import DataError, LimitExceeded
-from node.privacy.envelope import SEALED_BYTES_MAX
+from node.privacy.envelope import SEALED_BYTES_MAX, read_header
 
 STORE_BYTES_MAX = 8 * 1024 * 1024 * 1024
 """Default bound on all ciphertexts that one bank keeps."""
+DEPOSITOR_BYTES_MAX = 2 * 1024 * 1024 * 1024
+"""Default bound for one depositor: no bank can fill another's disk and so stop its custody for the rest."""
+_OWNER_HEX = 16
 
 
 class CiphertextStore:
-    """``documents/`` of a bank's data directory. Thread-safe; one process owns the directory."""
+    """``documents/`` of a bank's data directory: one folder for each depositor, one file for each ciphertext.
 
-    def __init__(self, directory: Path, *, bytes_max: int = STORE_BYTES_MAX) -> None:
+    Thread-safe; one process owns the directory.
+    """
+
+    def __init__(
+        self, directory: Path, *, bytes_max: int = STORE_BYTES_MAX, depositor_bytes_max: int = DEPOSITOR_BYTES_MAX
+    ) -> None:
         self._directory = directory
         self._bytes_max = bytes_max
+        self._depositor_bytes_max = depositor_bytes_max
         self._lock = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.glob("*/.new-*"):  # a write that a crash cut short
             leftover.unlink()
-        self._total = sum(path.stat().st_size for path in self._paths())
+        self._files = {bytes.fromhex(path.name): path for path in directory.glob("*/*") if len(path.name) == 64}
+        self._used: Counter[str] = Counter()
+        for path in self._files.values():
+            self._used[path.parent.name] += path.stat().st_size
 
     @property
     def total_bytes(self) -> int:
         """Size of all ciphertexts kept."""
-        return self._total
+        return self._used.total()
 
     def put(self, sealed: bytes) -> bytes:
-        """Keep a ciphertext; returns its hash. The file and its directory entry are synced before this returns.
+        """Keep a sealed document; returns its hash. The file and its directory entry are synced before this returns.
 
-        Errors: LimitExceeded for one that is too large or a store that is full.
+        Errors: DataError for what is no sealed document; LimitExceeded for one that is too large, for a depositor who
+        has used up its share, or for a full store.
         """
-        if len(sealed) > SEALED_BYTES_MAX:
-            raise LimitExceeded(
-                f"sealed document of {len(sealed)} bytes, the limit is {SEALED_BYTES_MAX}",
-                field="sealed",
-                limit=SEALED_BYTES_MAX,
-                value=len(sealed),
-            )
+        owner = read_header(sealed).depositor.hex()[:_OWNER_HEX]
         digest = hashlib.sha256(sealed).digest()
-        path = self._path(digest)
         with self._lock:
-            if path.exists():
+            if digest in self._files:
                 return digest
-            if self._total + len(sealed) > self._bytes_max:
-                raise LimitExceeded(
-                    f"the document store is full ({self._bytes_max} bytes)", field="documents", limit=self._bytes_max
-                )
+            self._refuse_beyond(self._bytes_max, self.total_bytes + len(sealed), "the document store is full")
+            self._refuse_beyond(
+                self._depositor_bytes_max, self._used[owner] + len(sealed), "the depositor has used up its share"
+            )
+            path = self._directory / owner / digest.hex()
             self._write(path, sealed)
-            self._total += len(sealed)
+            self._files[digest] = path
+            self._used[owner] += len(sealed)
         return digest
 
     def get(self, digest: bytes) -> bytes | None:
         """The ciphertext, or None where it is not kept. DataError where the file does not hash to its name."""
+        path = self._files.get(digest)
+        if path is None:
+            return None
         try:
-            sealed = self._path(digest).read_bytes()
+            sealed = path.read_bytes()
         except FileNotFoundError:
             return None
-        if hashlib.sha256(sealed).digest() != digest:
+        if len(sealed) > SEALED_BYTES_MAX or hashlib.sha256(sealed).digest() != digest:
             raise DataError(f"the stored document 0x{digest.hex()} is corrupt", field="documents")
         return sealed
 
     def has(self, digest: bytes) -> bool:
         """Whether it is kept."""
-        return self._path(digest).exists()
+        return digest in self._files
 
     def drop(self, digest: bytes) -> None:
         """Forget a ciphertext; nothing happens where it is not kept."""
-        path = self._path(digest)
         with self._lock:
-            try:
-                size = path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
+            path = self._files.pop(digest, None)
+            if path is None or not path.exists():
                 return
-            self._total -= size
+            self._used[path.parent.name] -= path.stat().st_size
+            path.unlink()
 
     def hashes(self) -> list[bytes]:
         """Of all that is kept, ascending."""
-        return sorted(bytes.fromhex(path.name) for path in self._paths())
+        return sorted(self._files)
+
+    def _refuse_beyond(self, limit: int, wanted: int, what: str) -> None:
+        if wanted > limit:
+            raise LimitExceeded(f"{what} ({limit} bytes)", field="documents", limit=limit, value=wanted)
 
     def _write(self, path: Path, sealed: bytes) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -106,12 +119,3 @@ class CiphertextStore:
                 os.fsync(entry)
             finally:
                 os.close(entry)
-
-    def _path(self, digest: bytes) -> Path:
-        if len(digest) != 32:
-            raise DataError("a document's hash has 32 bytes", field="ciphertext_hash")
-        name = digest.hex()
-        return self._directory / name[:2] / name
-
-    def _paths(self) -> Iterator[Path]:
-        return (path for path in self._directory.glob("??/*") if len(path.name) == 64)

@@ -11,6 +11,7 @@ from contracts.consortium import Member
 from contracts.letter_of_credit import Disposal, PresentationInput
 from node.errors import DataError
 from node.trade.acts import Inputs, file_bytes
+from node.trade.credit_issue import current_message
 from node.trade.currency import to_minor_units
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
@@ -190,7 +191,7 @@ async def plan_refuse(office: Office, inputs: Inputs) -> ActPlan:
     text = refusal_text(
         office.me.bic,
         presenter.bic if presenter else office.me.bic,
-        reference=inputs.text("our_reference") or address.hex()[:16].upper(),
+        reference=inputs.text("our_reference") or await _reference(office, address),
         their_reference=inputs.text("their_reference") or "NONREF",
         day=office.today(),
         currency=credit.parties.currency,
@@ -265,6 +266,15 @@ async def plan_settle(office: Office, inputs: Inputs) -> ActPlan:
     data = lc.encode_settle(index, sealed.commitment, value_date, APPROVALS_PLACEHOLDER)
     notes = {"summary": f"settle obligation {index}, value {value_date}"}
     return _plan("lc.settle", inputs, [("settle", data)], sealed=[sealed], notes=notes)
+
+
+async def _reference(office: Office, address: bytes) -> str:
+    """The issuing bank's number of the credit (field 20), where this bank may read it; else a part of the address."""
+    try:
+        reference = (await current_message(office, address)).component("20", "reference")
+    except DataError:
+        reference = None
+    return reference or address.hex()[:16].upper()
 
 
 async def _instruction(office: Office, inputs: Inputs) -> Sealing:

@@ -71,7 +71,7 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
     terms = reading.terms
     if terms.availability not in _AVAILABILITY:
         raise DataError(f"a credit available by {terms.availability} is not offered", field="41a", code="MIXED_PAYMENT")
-    advising = _member(choose_advising(message, office.banks(), inputs.text("advising")))
+    advising = _member(choose_advising(message, office.banks(), inputs.text("advising"), own=office.me))
     beneficiary_bank = office.bank(name) if (name := inputs.text("beneficiary_bank")) else advising
     notes: list[UnenforcedTerm] = list(terms.unenforced)
     nominated = _nominated(office, terms, notes)

@@ -352,12 +352,17 @@ def check_sender(message: MtMessage, own: BankRecord, *, on_behalf: bool) -> Obs
     )
 
 
-def choose_advising(message: MtMessage, members: Sequence[BankRecord], advising: str | None) -> BankRecord:
-    """The receiver, else field 57a, else the officer's choice. DataError where none of them is a member bank."""
+def choose_advising(
+    message: MtMessage, members: Sequence[BankRecord], advising: str | None, *, own: BankRecord | None = None
+) -> BankRecord:
+    """The receiver, else field 57a, else the officer's choice; the own bank only by that choice.
+
+    Errors: DataError where none of them is a member bank.
+    """
     second = message.component("57a", "bic")
     for bic in (message.receiver, second):
         found = find_by_bic(members, bic)
-        if found is not None:
+        if found is not None and (own is None or found.id != own.id):
             return found
     if advising is not None:
         return find_bank(members, advising)

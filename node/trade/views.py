@@ -59,7 +59,7 @@ class TradeViews:
             obstacles.append(asdict(stranger))
         advised_by = None
         try:
-            advised_by = choose_advising(message, self.office.banks(), advising).name
+            advised_by = choose_advising(message, self.office.banks(), advising, own=self.office.me).name
         except DataError as error:
             obstacles.append({"code": "ADVISING_NOT_MEMBER", "field": "advising", "text": error.message})
         return {

@@ -131,25 +131,46 @@ async def test_a_custodian_takes_only_what_is_the_senders(tmp_path: Path) -> Non
         await town.exchanges[3].fetch(bytes(32))
 
 
+def _sealed(depositor: int) -> bytes:
+    key = EncryptionKey.generate().public
+    return seal(
+        make_document(b"x", name="x"), chain_id=CHAIN, depositor=bytes([depositor]) * 32, recipients=[key]
+    ).sealed
+
+
 def test_the_store_is_bounded_checks_itself_and_survives_a_cut_write(tmp_path: Path) -> None:
     """A full store refuses by name, a damaged file is found at reading, a half-written one goes at start."""
-    store = CiphertextStore(tmp_path, bytes_max=10)
-    digest = store.put(b"12345")
-    assert store.put(b"12345") == digest
-    assert store.total_bytes == 5
+    sealed = _sealed(1)
+    store = CiphertextStore(tmp_path, bytes_max=len(sealed) + 100)
+    digest = store.put(sealed)
+    assert store.put(sealed) == digest
+    assert store.total_bytes == len(sealed)
     with pytest.raises(LimitExceeded, match="full"):
-        store.put(b"123456")
-    path = tmp_path / digest.hex()[:2] / digest.hex()
+        store.put(_sealed(1))
+    with pytest.raises(DataError):
+        store.put(b"noise")
+    (path,) = tmp_path.glob(f"*/{digest.hex()}")
     (path.parent / ".new-dead").write_bytes(b"half")
-    reopened = CiphertextStore(tmp_path, bytes_max=10)
+    reopened = CiphertextStore(tmp_path, bytes_max=len(sealed))
     assert reopened.hashes() == [digest]
     assert not (path.parent / ".new-dead").exists()
-    path.write_bytes(b"12346")
+    path.write_bytes(sealed[:-1] + b"!")
     with pytest.raises(DataError, match="corrupt"):
         reopened.get(digest)
     reopened.drop(digest)
     assert reopened.total_bytes == 0
     assert reopened.get(digest) is None
+
+
+def test_one_depositor_cannot_fill_the_store(tmp_path: Path) -> None:
+    """Its share ends while another bank's documents are still taken; the count survives a restart."""
+    first = _sealed(1)
+    store = CiphertextStore(tmp_path, depositor_bytes_max=len(first) + 100)
+    store.put(first)
+    for each in (store, CiphertextStore(tmp_path, depositor_bytes_max=len(first) + 100)):
+        with pytest.raises(LimitExceeded, match="share"):
+            each.put(_sealed(1))
+    store.put(_sealed(2))
 
 
 def test_an_encryption_key_is_kept_private(tmp_path: Path) -> None:

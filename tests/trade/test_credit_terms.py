@@ -33,7 +33,9 @@ class Bank:
     encryption_key: bytes = field(default=bytes(32))
 
 
-LOTUS, NANSHAN, HARBOUR = Bank("Lotus", "LOTUHKH0"), Bank("Nanshan", "NANSCNS0XXX"), Bank("Harbour", "HARBSGS0")
+LOTUS = Bank("Lotus", "LOTUHKH0", id=b"\x01" * 32)
+NANSHAN = Bank("Nanshan", "NANSCNS0XXX", id=b"\x02" * 32)
+HARBOUR = Bank("Harbour", "HARBSGS0", id=b"\x03" * 32)
 
 
 def read(
@@ -169,6 +171,9 @@ def test_advising_is_the_receiver_else_57a_else_the_officers_choice() -> None:
     with_57a = parse_mt(mt("700", MT700_FIELDS + ":57A:HARBSGS0\n")).message
     assert choose_advising(with_57a, [LOTUS, HARBOUR], None) is HARBOUR
     assert choose_advising(message, [LOTUS, HARBOUR], "harbour") is HARBOUR
+    assert choose_advising(message, [LOTUS, NANSHAN], "lotus", own=NANSHAN) is LOTUS
+    with pytest.raises(DataError, match="no advising bank"):
+        choose_advising(message, [LOTUS, NANSHAN], None, own=NANSHAN)
     with pytest.raises(DataError, match="no advising bank") as refused:
         choose_advising(message, [LOTUS, HARBOUR], None)
     assert refused.value.field == "advising"

@@ -62,7 +62,8 @@ async def test_a_credit_from_issue_to_settlement(town: Town) -> None:
 
     found = ["INVOICE NOT SIGNED", "PACKING LIST MISSING"]
     refused = await importer.do("lc.refuse", credit=credit, presentation=0, discrepancies=found, disposal="HOLD")
-    assert parse_mt(refused["notes"]["mt734"]).message.component("77B", "text") == "HOLD"
+    sent = parse_mt(refused["notes"]["mt734"]).message
+    assert (sent.component("77B", "text"), sent.component("20", "reference")) == ("HOLD", "IMP-2026-0017")
     notice = (await exporter.service.credit(credit))["discrepancies"]["0"]
     assert notice["discrepancies"] == found
     assert "1. INVOICE NOT SIGNED" in await exporter.service.mt734(credit, 0)
