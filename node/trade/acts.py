@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEXT_MAX = 128 * 1024
 CONTENT_MAX = 2 * 1024 * 1024
 """One message or invoice file; documents have their own limit."""
+SHOWN_MAX = 32 * 1024
 LIST_MAX = 64
 INTEGER_MAX = 2**63 - 1
 YEAR_MIN = 1970
@@ -58,7 +59,7 @@ class Inputs:
     def content(self, name: str) -> bytes | None:
         """The bytes of a content parameter."""
         value = self._values.get(name)
-        return None if value is None else file_bytes(value if isinstance(value, dict) else {"text": value})
+        return None if value is None else file_bytes(value)
 
     def need_content(self, name: str) -> bytes:
         content = self.content(name)
@@ -94,11 +95,19 @@ class Inputs:
         """For the draft; files without their bytes."""
         shown = dict(self._values)
         for name, value in shown.items():
-            if isinstance(value, dict) and "content_base64" in value:
-                shown[name] = {"name": value.get("name"), "sha256": hashlib.sha256(file_bytes(value)).hexdigest()}
+            if isinstance(value, dict) and ("content_base64" in value or "text" in value):
+                shown[name] = _shown_content(value)
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 shown[name] = [{"name": entry.get("name"), "media_type": entry.get("media_type")} for entry in value]
         return shown
+
+
+def _shown_content(entry: Mapping[str, Any]) -> Any:
+    """A content parameter in a draft: its text where it is short, else name, size and hash."""
+    if isinstance(text := entry.get("text"), str) and len(text) <= SHOWN_MAX:
+        return text
+    content = file_bytes(entry)
+    return {"name": entry.get("name"), "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 Planner = Callable[["Office", Inputs], Awaitable["ActPlan"]]
@@ -212,7 +221,7 @@ def _files(name: str, value: Any) -> list[dict[str, Any]]:
 
 def _content(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        return _text(name, value)
+        value = {"text": value}
     if not isinstance(value, dict):
         raise DataError(f"{name} is a text or a file", field=name)
     try:

@@ -71,9 +71,9 @@ class TradeViews:
             "written": write_mt(reading.message),
         }
 
-    def read_invoice_file(self, content: bytes) -> dict[str, Any]:
+    def read_invoice_file(self, content: str | bytes) -> dict[str, Any]:
         """Read and show a UBL or CII invoice; ``obstacle`` says why it cannot be financed, if so."""
-        invoice = parse_invoice(content)
+        invoice = parse_invoice(content.encode() if isinstance(content, str) else content)
         obstacle = None
         try:
             invoice.require_financeable(self.office.today())

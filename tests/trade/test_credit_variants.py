@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,3 +157,18 @@ async def test_limits_and_kinds_of_input_are_named(town: Town) -> None:
     assert (await refused("invoice.register", ubl={"content_base64": "%%"})).field == "ubl"
     assert (await refused("invoice.register", ubl=ubl(currency="JPY").decode())).field == "PayableAmount"
     assert (await refused("invoice.register", ubl=ubl().decode(), buyer_bank="Nobody")).field == "bank"
+
+
+async def test_exact_bytes_and_long_files_are_taken(town: Town) -> None:
+    """A file in another encoding comes as bytes; a long one stands in the draft by its hash, not by its text."""
+    desk = town.desks[NANSHAN]
+    latin = ubl().replace(b"UTF-8", b"ISO-8859-1").replace(b"Nanshan Fictive", "Nänshan Fictive".encode("latin-1"))
+    files = {"ubl": {"name": "i.xml", "content_base64": base64.b64encode(latin).decode()}}
+    draft = await desk.service.draft("invoice.register", files, desk.maker)
+    assert draft["notes"]["invoice"]["seller"]["name"] == "Nänshan Fictive Lamps Co"
+    assert draft["params"]["ubl"]["name"] == "i.xml"
+    long = ubl().replace(b"<cac:OrderReference>", b"<!--" + b"x" * 300_000 + b"--><cac:OrderReference>")
+    draft = await desk.service.draft("invoice.register", {"ubl": long.decode()}, desk.maker)
+    assert draft["params"]["ubl"]["size"] == len(long)
+    shown = desk.service.read_invoice_file(long.decode())
+    assert shown["obstacle"] is None
