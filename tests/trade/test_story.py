@@ -257,6 +257,17 @@ async def test_a_stored_transaction_whose_nonce_was_taken_is_signed_anew(town: T
     assert len(await service.credits()) == 1
 
 
+async def test_acts_approved_at_once_take_nonces_of_their_own(town: Town) -> None:
+    """Three acts in flight are all final, each with its own transactions."""
+    desk = town.desks[LOTUS]
+    texts = [mt("700", MT700_FIELDS.replace("0017", f"00{n}")) for n in (21, 22, 23)]
+    drafts = [await desk.service.draft("lc.issue", {"mt700": text}, desk.maker) for text in texts]
+    done = await asyncio.gather(*(desk.service.approve(each["id"], each["hash"], desk.checker) for each in drafts))
+    assert [each["state"] for each in done] == ["final"] * 3
+    assert len({sent["tx_hash"] for each in done for sent in each["sent"]}) == 6
+    assert len(await desk.service.credits()) == 3
+
+
 async def test_listeners_hear_what_changed(town: Town) -> None:
     """A desk that follows the chain is told of a credit that another bank has issued to it."""
     heard: asyncio.Queue[list[tuple[str, str]]] = asyncio.Queue()
