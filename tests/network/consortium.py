@@ -116,6 +116,8 @@ class Consortium:
 
     def batch(self, name: str, method: str, parameters: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
         """One JSON-RPC batch; the answers in the order of the requests."""
+        if not parameters:
+            return []
         rows = [{"jsonrpc": "2.0", "id": i, "method": method, "params": list(p)} for i, p in enumerate(parameters)]
         request = urllib.request.Request(
             self.node(name)["rpc_url"], json.dumps(rows).encode(), {"Content-Type": "application/json"}
