@@ -1,1 +1,8 @@
-"""What trade-finance officers do, below the doors: messages, drafts and approvals, credits, invoices, documents."""
+"""What trade-finance officers do, below the doors.
+
+Messages: ``swift`` (MT codec), ``ubl`` (invoices and tags), ``credit_terms``, ``overrides``, ``rules``, ``refusal``.
+Acts: ``acts`` and ``act_list`` (names and parameters); ``credit_issue``, ``credit_acts``, ``invoices``, ``documents``
+(planners, which turn an officer's input into contract calls); ``drafts`` and ``approvals``; ``sender``.
+Reading: ``projection`` and ``snapshots`` (the read model), ``vault`` (sealed texts), ``views``.
+``service`` stands before all of it: the doors use nothing else.
+"""

@@ -115,7 +115,7 @@ async def plan_present(office: Office, inputs: Inputs) -> ActPlan:
     if examining is None:
         raise DataError("the issuing bank is no member any more", field="at")
     issuer = office.bank_by_id(credit.parties.issuing_bank)
-    recipients = _banks([examining, issuer], office)
+    recipients = office.others([examining, issuer])
     files = inputs.items("documents")
     anchors = [bytes.fromhex(each[2:]) for each in inputs.items("anchors")]
     if not files and not anchors:
@@ -203,7 +203,7 @@ async def plan_refuse(office: Office, inputs: Inputs) -> ActPlan:
         {"discrepancies": discrepancies, "disposal": disposal.name, "presentation": index, "mt734": text},
         kind="discrepancies",
         name=f"refusal of presentation {index}",
-        recipients=_banks([presenter], office),
+        recipients=office.others([presenter]),
         must_lodge=False,
     )
     data = lc.encode_refuse(index, len(discrepancies), sealed.commitment, disposal, APPROVALS_PLACEHOLDER)
@@ -261,7 +261,7 @@ async def plan_settle(office: Office, inputs: Inputs) -> ActPlan:
     index = inputs.need_integer("obligation")
     owed = lc.decode_obligation(await office.read(inputs.raw("credit"), lc.encode_obligation(index)))
     creditor = office.bank_by_id(owed.creditor)
-    sealed = await _sealed_text(office, inputs, "proof", _banks([creditor], office), kind="document")
+    sealed = await _sealed_text(office, inputs, "proof", office.others([creditor]), kind="document")
     value_date: date = inputs.day("value_date") or office.today()
     data = lc.encode_settle(index, sealed.commitment, value_date, APPROVALS_PLACEHOLDER)
     notes = {"summary": f"settle obligation {index}, value {value_date}"}
@@ -302,7 +302,3 @@ async def _issuer(office: Office, inputs: Inputs) -> Member:
     if issuer is None:
         raise DataError("the issuing bank is no member any more", field="credit")
     return issuer
-
-
-def _banks(banks: Sequence[Member | None], office: Office) -> list[Member]:
-    return list({bank.id: bank for bank in banks if bank is not None and bank.id != office.me.id}.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
@@ -78,7 +78,7 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
     drawee = _drawee(office, reading.message, notes)
     tenor, tenor_days = _tenor(terms)
     place = _place(inputs.text("place") or terms.expiry_place, notes)
-    recipients = _distinct([advising, beneficiary_bank, office.bank_by_id(nominated)], office.me)
+    recipients = office.others([advising, beneficiary_bank, office.bank_by_id(nominated)])
     sealed = await office.vault.seal_json(
         {
             "terms": terms.to_json(),
@@ -165,8 +165,8 @@ async def plan_amend(office: Office, inputs: Inputs) -> ActPlan:
     if after.expiry_date < office.today():
         raise DataError(f"the amended credit expired on {after.expiry_date}", field="31D", code="EXPIRED")
     _refuse_fixed(before, after)
-    recipients = _distinct(
-        [office.bank_by_id(credit.parties.advising_bank), office.bank_by_id(credit.parties.beneficiary_bank)], office.me
+    recipients = office.others(
+        [office.bank_by_id(credit.parties.advising_bank), office.bank_by_id(credit.parties.beneficiary_bank)]
     )
     sealed = await office.vault.seal_json(
         {"set": changes, "mt707": None if text is None else text.decode("latin-1"), "number": credit.amendment_count},
@@ -310,8 +310,8 @@ def _partial_allowed(terms: CreditTerms) -> bool:
 
 
 def _refuse_fixed(before: CreditTerms, after: CreditTerms) -> None:
-    """What no amendment of the contract changes: currency, availability, reference."""
-    for name in ("currency", "availability", "available_with", "reference"):
+    """What no amendment of the contract changes: currency, availability, reference, rules."""
+    for name in ("currency", "availability", "available_with", "reference", "rules_as_written"):
         if getattr(before, name) != getattr(after, name):
             raise DataError(f"an amendment cannot change {name}; issue a new credit", field=name, code="FIXED_TERM")
 
@@ -319,11 +319,6 @@ def _refuse_fixed(before: CreditTerms, after: CreditTerms) -> None:
 def _member(bank: Any) -> Member:
     assert isinstance(bank, Member)
     return bank
-
-
-def _distinct(banks: Sequence[Member | None], me: Member) -> list[Member]:
-    found: Mapping[bytes, Member] = {bank.id: bank for bank in banks if bank is not None and bank.id != me.id}
-    return list(found.values())
 
 
 def _nominated(office: Office, terms: CreditTerms, notes: list[UnenforcedTerm]) -> bytes:

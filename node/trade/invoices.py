@@ -35,7 +35,7 @@ async def plan_register(office: Office, inputs: Inputs) -> ActPlan:
         {"invoice": invoice.to_json(), "xml_base64": base64.b64encode(text).decode(), "due_date": due},
         kind="invoice",
         name=f"invoice {invoice.number}",
-        recipients=[buyer_bank] if buyer_bank is not None and buyer_bank.id != office.me.id else [],
+        recipients=office.others([buyer_bank]),
     )
     terms = financing.InvoiceTerms(
         invoice_hash=sealed.commitment,

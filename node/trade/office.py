@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -54,6 +55,10 @@ class Office:
     def bank_by_id(self, member_id: bytes) -> Member | None:
         """A member by id."""
         return member_named(self.chain.members(), member_id)
+
+    def others(self, banks: Iterable[Member | None]) -> list[Member]:
+        """The given banks without this one, without gaps, each once: whom a text is sealed for."""
+        return list({bank.id: bank for bank in banks if bank is not None and bank.id != self.me.id}.values())
 
     async def read(self, to: bytes, data: bytes) -> bytes:
         """A view of a contract on the head's state."""

@@ -9,12 +9,14 @@ are thread-safe.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from contracts.consortium import Member
 from node.errors import DataError, PrayaError
 from node.keys.secp256k1 import PrivateKey
+from node.log import get_logger
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.exchange import DocumentExchange
 from node.trade.act_list import ACTS
@@ -31,6 +33,8 @@ from node.trade.users import User, Users
 from node.trade.vault import Vault
 from node.trade.views import TradeViews
 
+_log = get_logger("trade")
+FOLLOW_PAUSE_S = 1.0
 RESUME_S = 30.0
 """On a quiet chain, how often acts that are late are carried on."""
 
@@ -192,15 +196,28 @@ class TradeService(TradeViews):
         height = self.projection.height
         while True:
             try:
-                async with asyncio.timeout(RESUME_S):
-                    height = await self._chain.next_block(height)
-            except TimeoutError:
-                await self._sender.resume()  # what was late: sent again, byte for byte
-            await asyncio.to_thread(self.projection.catch_up)
-            changed = self.projection.take_changes()
-            if changed:
-                for listener in tuple(self.listeners):
-                    listener([(kind, "0x" + identity.hex()) for kind, identity in changed])
+                height = await self._next_height(height)
+                await asyncio.to_thread(self.projection.catch_up)
+            except (PrayaError, sqlite3.Error) as error:
+                _log.warning("read_model_behind", reason=str(error), height=height)
+                await asyncio.sleep(FOLLOW_PAUSE_S)  # the disk or the state may answer again
+                continue
+            self._tell(self.projection.take_changes())
+
+    async def _next_height(self, height: int) -> int:
+        """The next block; on a quiet chain, acts that are late are sent again, byte for byte."""
+        try:
+            async with asyncio.timeout(RESUME_S):
+                return await self._chain.next_block(height)
+        except TimeoutError:
+            await self._sender.resume()
+            return height
+
+    def _tell(self, changed: list[tuple[str, bytes]]) -> None:
+        if changed:
+            told = [(kind, "0x" + identity.hex()) for kind, identity in changed]
+            for listener in tuple(self.listeners):
+                listener(told)
 
     async def _carry_out(self, draft: Draft) -> None:
         await self._sender.send(draft)

@@ -15,7 +15,7 @@ from node.errors import DataError, PermissionDenied, PrayaError, UnavailableErro
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.envelope import Document, SealedDocument, make_document, open_sealed, read_header, seal
 from node.privacy.exchange import DocumentExchange, Lodged
-from node.trade.chain_access import ChainAccess, active_banks
+from node.trade.chain_access import ChainAccess
 from node.trade.credit_terms import canonical_json
 from node.trade.database import Database
 from node.trade.drafts import APPROVALS_PLACEHOLDER, Call
@@ -196,10 +196,6 @@ class Vault:
             }
             for row in rows
         ]
-
-    def others(self) -> list[Member]:
-        """Every active bank but this one."""
-        return [member for member in active_banks(self._chain.members()) if member.id != self._me.id]
 
     def _remember(
         self, document: Document, anchor: bytes, ciphertext_hash: bytes, depositor: bytes, subject: str

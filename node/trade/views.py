@@ -244,7 +244,9 @@ class TradeViews:
             try:
                 message = await current_message(self.office, identity)
                 current = write_mt(message)
-                opened["current_terms"] = read_credit(message, today=self.office.today()).terms.to_json()
+                terms = read_credit(message, today=self.office.today()).terms.to_json()
+                # the rules are those of the issue: an officer may have restated them for an old message
+                opened["current_terms"] = terms | {"rules": opened["terms"]["rules"]}
             except (DataError, SwiftError):
                 current = None  # an amendment's text is not here yet
         notices: dict[str, Any] = {}

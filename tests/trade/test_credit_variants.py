@@ -172,3 +172,20 @@ async def test_exact_bytes_and_long_files_are_taken(town: Town) -> None:
     assert draft["params"]["ubl"]["size"] == len(long)
     shown = desk.service.read_invoice_file(long.decode())
     assert shown["obstacle"] is None
+
+
+async def test_restated_rules_stay_with_the_credit(town: Town) -> None:
+    """An old message issued under restated rules and dates is shown under those rules ever after, and keeps them."""
+    old = MT700_FIELDS.replace(":31C:260302", ":31C:030302")
+    importer, exporter = town.desks[LOTUS], town.desks[NANSHAN]
+    restated = [["40E", "UCP LATEST VERSION"], ["31D", "260430HONG KONG"]]
+    done = await importer.do("lc.issue", mt700=mt("700", old), set=restated)
+    assert [each["tag"] for each in done["notes"]["overrides"]] == ["40E", "31D"]
+    credit = done["sent"][-1]["created"]
+    view = await exporter.service.credit(credit)
+    assert view["sealed_terms"]["terms"]["rules"] == "UCP 600"
+    assert view["sealed_terms"]["current_terms"]["rules"] == "UCP 600"
+    await importer.do("lc.amend", credit=credit, set=[["31D", "260531HONG KONG"]])
+    with pytest.raises(DataError) as refused:
+        await importer.service.draft("lc.amend", {"credit": credit, "set": [["40E", "OTHR"]]}, importer.maker)
+    assert refused.value.field == "rules_as_written"
