@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from node.errors import DataError
+from node.web.limits import BODY_READ_TIMEOUT_S
+from node.web.problems import TooSlow
 
 
 class _Body(BaseModel):
@@ -73,9 +76,18 @@ class Application(_Body):
 Body = TypeVar("Body", bound=_Body)
 
 
+async def read_raw(request: web.Request) -> bytes:
+    """The request's body. TooSlow where it does not arrive in BODY_READ_TIMEOUT_S."""
+    try:
+        async with asyncio.timeout(BODY_READ_TIMEOUT_S):
+            return await request.read()
+    except TimeoutError:
+        raise TooSlow(f"the body took more than {BODY_READ_TIMEOUT_S:.0f} s", field="body") from None
+
+
 async def read_body(request: web.Request, model: type[Body]) -> Body:
     """The request's JSON as ``model``. DataError names the first wrong field."""
-    raw = await request.read()
+    raw = await read_raw(request)
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from node.api import bodies
 from node.api.openapi import openapi_document
-from node.errors import DataError, PermissionDenied
+from node.errors import DataError
 from node.trade.service import TradeService
 from node.trade.users import User
 from node.web.problems import problem, web_title
@@ -166,13 +166,10 @@ class Api:
 
     async def _sign_in(self, call: Call) -> Any:
         keys = (f"user:{call.body.user}", f"from:{call.request.remote}")
-        self._brake.check(*keys)
+        attempt = self._brake.begin(*keys)
         users = self._desk.users
-        try:
-            user = await asyncio.to_thread(users.authenticate, call.body.user, call.body.password)
-        except PermissionDenied:
-            self._brake.failed(*keys)
-            raise
+        user = await asyncio.to_thread(users.authenticate, call.body.user, call.body.password)
+        self._brake.succeeded(attempt, *keys)
         token = await asyncio.to_thread(users.open_session, user)
         return {"token": token, "user": user.name, "roles": sorted(user.roles), "bank": self._desk.me()["name"]}
 
@@ -289,7 +286,7 @@ async def _verify(call: Call) -> Any:
 
 
 async def _verify_file(call: Call) -> Any:
-    return await call.desk.verify_document(call.path("anchor"), await call.request.read())
+    return await call.desk.verify_document(call.path("anchor"), await bodies.read_raw(call.request))
 
 
 def add_api(application: web.Application, desk: TradeService) -> None:

@@ -18,6 +18,7 @@ _KINDS: dict[int, type[PrayaError]] = {
     403: PermissionDenied,
     413: LimitExceeded,
     422: DataError,
+    429: UnavailableError,
     503: UnavailableError,
 }
 

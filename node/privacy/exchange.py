@@ -17,10 +17,13 @@ import msgspec
 from contracts.document_registry import CustodyReceipt, anchor_id
 from node.errors import DataError, PermissionDenied, PrayaError, UnavailableError
 from node.keys.secp256k1 import PrivateKey
+from node.log import get_logger
 from node.privacy.custody import receipt_holds, sign_receipt
 from node.privacy.envelope import SEALED_BYTES_MAX, SealedDocument, read_header
 from node.privacy.store import CiphertextStore
 from node.types import Address
+
+_log = get_logger("privacy")
 
 CUSTODY_REQUEST = "custody"
 DOCUMENT_REQUEST = "document"
@@ -128,7 +131,7 @@ class DocumentExchange:
 
         Errors: UnavailableError where nobody reachable has it.
         """
-        found = await asyncio.to_thread(self._store.get, ciphertext_hash)
+        found = await asyncio.to_thread(self._sound, ciphertext_hash)
         if found is not None:
             return found
         for bank in sorted((bank for bank in self._banks() if bank.id != self._me), key=lambda bank: bank.id):
@@ -148,7 +151,7 @@ class DocumentExchange:
             wanted = msgspec.msgpack.decode(body, type=CustodyRequest)
         except msgspec.MsgspecError as error:
             raise DataError(f"no custody request: {error}", field="body") from None
-        sealed = await asyncio.to_thread(self._store.get, wanted.ciphertext_hash)
+        sealed = await asyncio.to_thread(self._sound, wanted.ciphertext_hash)
         if sealed is None:
             sealed = await self._request(peer, DOCUMENT_REQUEST, wanted.ciphertext_hash, CUSTODY_TIMEOUT_S)
         header = read_header(sealed)
@@ -190,6 +193,14 @@ class DocumentExchange:
                 f"0x{bank.business_address.hex()} sent a custody receipt that does not hold", field="receipt"
             )
         return receipt
+
+    def _sound(self, ciphertext_hash: bytes) -> bytes | None:
+        """What is kept here; None also where it is damaged, so that another bank's copy takes its place."""
+        try:
+            return self._store.get(ciphertext_hash)
+        except DataError as error:
+            _log.error("kept document is damaged", ciphertext_hash="0x" + ciphertext_hash.hex(), reason=error.message)
+            return None
 
     def _store_checked(self, sealed: bytes, ciphertext_hash: bytes) -> bool:
         if len(sealed) > SEALED_BYTES_MAX or hashlib.sha256(sealed).digest() != ciphertext_hash:

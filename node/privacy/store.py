@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -55,7 +56,10 @@ class CiphertextStore:
         digest = hashlib.sha256(sealed).digest()
         with self._lock:
             if digest in self._files:
-                return digest
+                with contextlib.suppress(DataError):
+                    if self.get(digest) is not None:
+                        return digest
+                self._lose(digest)  # damaged or gone: written anew
             self._refuse_beyond(self._bytes_max, self.total_bytes + len(sealed), "the document store is full")
             self._refuse_beyond(
                 self._depositor_bytes_max, self._used[owner] + len(sealed), "the depositor has used up its share"
@@ -86,15 +90,18 @@ class CiphertextStore:
     def drop(self, digest: bytes) -> None:
         """Forget a ciphertext; nothing happens where it is not kept."""
         with self._lock:
-            path = self._files.pop(digest, None)
-            if path is None or not path.exists():
-                return
-            self._used[path.parent.name] -= path.stat().st_size
-            path.unlink()
+            self._lose(digest)
 
     def hashes(self) -> list[bytes]:
         """Of all that is kept, ascending."""
         return sorted(self._files)
+
+    def _lose(self, digest: bytes) -> None:
+        path = self._files.pop(digest, None)
+        if path is None or not path.exists():
+            return
+        self._used[path.parent.name] -= path.stat().st_size
+        path.unlink()
 
     def _refuse_beyond(self, limit: int, wanted: int, what: str) -> None:
         if wanted > limit:

@@ -21,8 +21,19 @@ from node.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 
+
+class TooManyAttempts(LimitExceeded):
+    """Somebody asks too often; ``details`` carries the seconds to wait."""
+
+
+class TooSlow(PrayaError):
+    """A body that does not arrive in its time."""
+
+
 _STATUS: tuple[tuple[type[PrayaError], int], ...] = (
     (PermissionDenied, 403),
+    (TooManyAttempts, 429),
+    (TooSlow, 408),
     (LimitExceeded, 413),
     (UnavailableError, 503),
     (ConfigError, 500),
@@ -61,7 +72,7 @@ def problem_of(error: PrayaError, *, request_id: str | None = None) -> web.Respo
     """The problem document of one of our errors."""
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     stable = error.details.get("code")
-    return problem(
+    answer = problem(
         status,
         web_title(status),
         detail=error.message,
@@ -69,6 +80,9 @@ def problem_of(error: PrayaError, *, request_id: str | None = None) -> web.Respo
         code=stable if isinstance(stable, str) else None,
         request_id=request_id,
     )
+    if isinstance(error, TooManyAttempts):
+        answer.headers["Retry-After"] = str(error.details.get("wait_s", 60))
+    return answer
 
 
 def web_title(status: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
@@ -16,6 +17,11 @@ from node.web import limits
 from node.web.problems import problem, problem_of, web_title
 
 _log = get_logger("web")
+_SILENT = logging.getLogger("praya.http")
+"""The server's own words quote malformed requests, and with them a password or a token in a header: they go nowhere.
+What fails in a handler is logged by ``_errors``."""
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -61,6 +67,14 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
+    except (web.RequestPayloadError, ConnectionError) as error:  # a broken body, or a client that has gone
+        return problem(
+            400,
+            web_title(400),
+            detail=f"the body cannot be read: {type(error).__name__}",
+            field="body",
+            request_id=request_id,
+        )
     except Exception:  # noqa: BLE001 -- the door answers and keeps running whatever a handler does
         _log.exception("request failed", request_id=request_id, path=request.path)
         return problem(500, web_title(500), detail="an internal error; see the log", request_id=request_id)
@@ -107,6 +121,7 @@ class HttpServer:
             shutdown_timeout=limits.SHUTDOWN_TIMEOUT_S,
             handle_signals=False,
             handler_cancellation=cancel_on_disconnect,
+            logger=_SILENT,
         )
         self.host = host
         self.port = port
