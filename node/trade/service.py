@@ -159,11 +159,12 @@ class TradeService(TradeViews):
         self._follower = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
-        """Stop following, wait for acts on their way, close the database; call before the chain is closed."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Stop following, let go of acts on their way (their transactions are stored: ``resume`` goes on), close the
+        database. Call before the chain is closed."""
+        running = [*self._tasks, *([] if self._follower is None else [self._follower])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         self._database.close()
 
     # ------------------------------------------------------------------ inside

@@ -237,6 +237,23 @@ async def test_a_restart_keeps_drafts_and_the_read_model_is_rebuilt_alike(town: 
     assert [await desk.service.credit(credit), await desk.service.credits()] == before
 
 
+async def test_closing_lets_go_of_acts_that_a_stopped_chain_holds_up(town: Town) -> None:
+    """With no block made the desk closes at once, and the act is final after the next start."""
+    desk = town.desks[LOTUS]
+    draft = await desk.service.draft("lc.issue", {"mt700": mt("700", MT700_FIELDS)}, desk.maker)
+    town.sealing = False
+    waiting = await desk.service.approve(draft["id"], draft["hash"], desk.checker, wait=False)
+    assert waiting["state"] == "approved"
+    async with asyncio.timeout(5):
+        while not town.pool.pending():  # noqa: ASYNC110 - the pool has no event for the test to await
+            await asyncio.sleep(0.01)
+        await desk.service.close()
+    town.sealing = True
+    town.desks[LOTUS] = desk = town.open_desk(LOTUS)
+    await asyncio.to_thread(town.seal)
+    assert await desk.service.resume() == [draft["id"]]
+
+
 async def test_a_stored_transaction_whose_nonce_was_taken_is_signed_anew(town: Town) -> None:
     """An act that was signed, never left, and lost its nonce to another act is carried out once by `resume`."""
     desk = town.desks[LOTUS]
