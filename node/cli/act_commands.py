@@ -91,8 +91,8 @@ def _value(param: Param, given: Any) -> Any:
     """What the desk expects of what was typed; None for an option that was not given."""
     if given is None or given is False or given == []:
         return None
-    if isinstance(given, Path):
-        return read_text(given)
+    if isinstance(given, Path):  # exact bytes: a file may state its own encoding
+        return read_file(given)
     match param.kind:
         case "text" if given.startswith("@"):
             return read_text(Path(given[1:]))
@@ -101,7 +101,7 @@ def _value(param: Param, given: Any) -> Any:
         case "record":
             return dict(_pair(param, text) for text in given)
         case "files":
-            return [_file(path) for path in given]
+            return [read_file(path) for path in given]
     return given
 
 
@@ -130,7 +130,8 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"cannot read {path}: {error.strerror}", field="file") from error
 
 
-def _file(path: Path) -> dict[str, str]:
+def read_file(path: Path) -> dict[str, str]:
+    """A file as the REST door takes it: name, media type, content in base64. ConfigError names the file."""
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return {"name": path.name, "media_type": media_type, "content_base64": base64.b64encode(_read(path)).decode()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from node.cli import audit_commands, network_commands, node_commands, trade_commands
+from node.cli.demo.command import demo
 
 app = typer.Typer(
     name="praya",
@@ -17,3 +18,4 @@ app.add_typer(network_commands.app, name="network", help="A whole consortium on 
 app.add_typer(node_commands.app, name="node", help="One bank's node, and its settings.")
 app.add_typer(audit_commands.app, name="audit", help="Replay and export the chain; trust nobody.")
 trade_commands.register(app)
+app.command()(demo)
