@@ -148,7 +148,7 @@ class Node:
     async def _resume_desk(self) -> None:
         """Approved acts that a stop cut short go on; one that cannot says why in its draft."""
         try:
-            await self.desk.resume()
+            await self.desk.start()
         except PrayaError as error:
             _log.warning("an act could not be resumed", reason=error.message)
 
