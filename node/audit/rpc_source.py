@@ -107,14 +107,15 @@ class RpcSource:
         for attempt in range(1, self._attempts + 1):
             try:
                 return await self._client.call(method, *params)
+            except RpcFailure as failure:
+                raise UnavailableError(f"{self.name} refuses {failure.message}", field="source") from failure
             except UnavailableError:
                 if attempt == self._attempts:
                     raise
-                await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
-            except RpcFailure as failure:
-                raise UnavailableError(f"{self.name} refuses {failure.message}", field="source") from failure
-            except DataError as error:
-                raise SourceFault("source", error.message) from error
+            except DataError as error:  # a proxy's page while the node restarts, or a source that talks nonsense
+                if attempt == self._attempts:
+                    raise SourceFault("source", error.message) from error
+            await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
         raise UnavailableError(f"{self.name} was asked no time", field="attempts")
 
 
