@@ -19,7 +19,6 @@ from consensus import types as c
 from consensus.errors import ConsensusError, MalformedMessage
 from consensus.replica import Replica
 from contracts.addresses import CONSORTIUM
-from node import permissioning
 from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
@@ -201,7 +200,7 @@ class Engine:
         first = (height // length + 1) * length
         last = -(-(height + ledger.parameters.activation_delay) // length) * length  # P-12: beyond it is a forecast
         return any(
-            tuple(permissioning.validators_at(state, edge)) != tuple(ledger.next_validators)
+            tuple(ledger.rules.permissions.validators_at(state, edge)) != tuple(ledger.next_validators)
             for edge in range(first, last + 1, length)
         )
 
