@@ -29,7 +29,7 @@ from node.audit.source import SealedBlock, SourceFault
 from node.chain.block import Block
 from node.chain.genesis import Genesis
 from node.chain.json_fields import parse_json
-from node.errors import ConfigError, InvalidBlock
+from node.errors import ConfigError, InvalidBlock, UnavailableError
 from node.types import Address, Hash32
 
 MAGIC = b"praya chain export 1\n"
@@ -112,12 +112,12 @@ class ExportFile:
 
     def genesis(self) -> dict[str, Any]:
         """The genesis document; SourceFault where the file is no export, P-3 where its genesis is damaged."""
-        with self._path.open("rb") as file:
+        with self._open() as file:
             return self._read_genesis(file)
 
     def height(self) -> int:
         """The height that the closing frame names."""
-        with self._path.open("rb") as file:
+        with self._open() as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _END_FRAME_BYTES))
             height, _ = _decode_end(_decode_list(file.read()))
@@ -131,8 +131,14 @@ class ExportFile:
     def close(self) -> None:
         """Nothing is held between calls."""
 
+    def _open(self) -> IO[bytes]:
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise UnavailableError(f"cannot read {self.name}: {error}", field="from") from error
+
     def _all(self) -> Iterator[SealedBlock]:
-        with self._path.open("rb") as file:
+        with self._open() as file:
             self._read_genesis(file)
             latest = b""
             for before, frame in enumerate(_frames(file)):

@@ -155,7 +155,10 @@ class _Replay:
             ("genesis_hash", known_hash, self.outcome.genesis_hash),
             ("genesis_digest", known_digest, self.outcome.genesis_digest),
         ):
-            if known is not None and known.lower() != found:
+            if known is None:
+                continue
+            self.outcome.genesis_demanded += (what,)
+            if known.lower() != found:
                 raise _Broken(Finding(1, None, "P-3", "the genesis is another one", what, known, found))
         if against is not None:
             other = to_hex(_read_genesis(against).digest)

@@ -43,6 +43,8 @@ class Outcome:
     chain_id: int | None = None
     genesis_hash: str | None = None
     genesis_digest: str | None = None
+    genesis_demanded: tuple[str, ...] = ()
+    """What the auditor knew of genesis: "genesis_hash", "genesis_digest". Nothing: it is the source's word."""
     blocks: int = 0
     transactions: int = 0
     gas: int = 0
@@ -79,6 +81,7 @@ class Outcome:
             "chain_id": self.chain_id,
             "genesis_hash": self.genesis_hash,
             "genesis_digest": self.genesis_digest,
+            "genesis_demanded": list(self.genesis_demanded),
             "head": {"height": self.blocks, "hash": self.head_hash, "state_root": self.state_root},
             "checked": {
                 "blocks": self.blocks,
@@ -107,7 +110,8 @@ class Outcome:
                 f"TRUE: {self.blocks} blocks, {self.transactions} transactions, {self.seals} seals and "
                 f"{self.deadlines} deadlines of chain {self.chain_id} hold.",
                 f"head {self.head_hash} state {self.state_root}",
-                f"genesis {self.genesis_hash} parameters {self.genesis_digest}",
+                f"genesis {self.genesis_hash} document {self.genesis_digest}"
+                + ("" if self.genesis_demanded else " (the source's: compare them with those you know)"),
                 f"{self.duration_s:.1f} s, {self.rate(self.blocks):.0f} blocks/s, "
                 f"{self.rate(self.transactions):.0f} transactions/s",
             ]
