@@ -79,8 +79,8 @@ def latency(arguments: argparse.Namespace) -> int:
             times = asyncio.run(_single(banks, sign_transfers(banks, 0, arguments.transactions)))
             times.sort()
             print(
-                f"{len(times)} transfers, one at a time, each to the next of four banks; milliseconds from the start of\n"
-                "eth_sendRawTransaction to the first eth_getTransactionReceipt of that bank with an answer,\n"
+                f"{len(times)} transfers, one at a time, each to the next of four banks; milliseconds from the start\n"
+                "of eth_sendRawTransaction to the first eth_getTransactionReceipt of that bank with an answer,\n"
                 f"polled each {POLL_S * 1_000:.0f} ms"
             )
             at = {
@@ -119,8 +119,8 @@ def throughput(arguments: argparse.Namespace) -> int:
             submitted, final, height = asyncio.run(_flood(banks, raws))
             total = each * arguments.accounts
             print(
-                f"{total} transfers signed beforehand, of {arguments.accounts} accounts, each at one of four banks, in\n"
-                f"JSON-RPC batches of {BATCH}, one batch under way for each account; seconds from the first submission"
+                f"{total} transfers signed beforehand, of {arguments.accounts} accounts, each at one of four banks,\n"
+                f"in JSON-RPC batches of {BATCH}, one batch under way for each account; seconds from the first"
             )
             print(f"  all accepted {submitted:.2f}   all final on all four banks {final:.2f}   {height} blocks")
             print(f"  {total / final:.0f} transfers a second")
