@@ -129,12 +129,15 @@ class DocumentExchange:
     async def fetch(self, ciphertext_hash: bytes) -> bytes:
         """The ciphertext, from here or from any bank that holds it; kept here once found.
 
-        Errors: UnavailableError where nobody reachable has it.
+        Errors: UnavailableError where nobody reachable has it; PermissionDenied where this is no active bank.
         """
         found = await asyncio.to_thread(self._sound, ciphertext_hash)
         if found is not None:
             return found
-        for bank in sorted((bank for bank in self._banks() if bank.id != self._me), key=lambda bank: bank.id):
+        banks = self._banks()
+        if all(bank.id != self._me for bank in banks):
+            raise PermissionDenied("only a member bank may fetch a document", field="document", code="NO_BANK")
+        for bank in sorted((bank for bank in banks if bank.id != self._me), key=lambda bank: bank.id):
             try:
                 sealed = await self._request(peer_address(bank), DOCUMENT_REQUEST, ciphertext_hash, FETCH_TIMEOUT_S)
                 kept = bool(sealed) and await asyncio.to_thread(self._store_checked, sealed, ciphertext_hash)
