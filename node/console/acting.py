@@ -10,7 +10,7 @@ from aiohttp import web
 
 from contracts import bindings
 from node.console import forms, words
-from node.console.formats import size
+from node.console.formats import money, size
 from node.console.uploads import ACCEPTED_KINDS, FILE_BYTES_MAX, FILES_MAX, FORM_BYTES_MAX
 from node.console.visit import NotFound, Visit, see
 from node.errors import DataError, LimitExceeded, PrayaError, UnavailableError
@@ -76,9 +76,10 @@ async def revise_draft(visit: Visit) -> web.StreamResponse:
 
 
 async def _submitted(visit: Visit, act: Act, revises: Mapping[str, Any] | None) -> web.StreamResponse:
-    shown: dict[str, Any] = {}
+    params, shown, wrong = forms.params_of(act, visit.form)
     try:
-        params, shown = forms.params_of(act, visit.form)
+        if wrong is not None:
+            raise wrong
         if visit.form.one("step") == "read":
             return await _form_page(visit, act, shown, revises=revises, reading=_reading(visit, act, params))
         if revises is None:
@@ -86,7 +87,6 @@ async def _submitted(visit: Visit, act: Act, revises: Mapping[str, Any] | None) 
         else:
             draft = await visit.desk.revise(revises["id"], params, visit.user)
     except PrayaError as error:
-        shown = shown or {param.name: visit.form.one(param.name) for param in act.params if param.kind != "files"}
         status = 413 if isinstance(error, LimitExceeded) else 503 if isinstance(error, UnavailableError) else 422
         return await _form_page(visit, act, shown, revises=revises, error=error, status=status)
     return see(f"/drafts/{draft['id']}")
@@ -209,6 +209,7 @@ async def draft_page(visit: Visit) -> web.StreamResponse:
     draft = _draft(visit)
     pending = draft["state"] == "pending"
     own = draft["maker"] == visit.user.name
+    currency = await _currency(visit, draft)
     return visit.page(
         "draft.html",
         "drafts",
@@ -223,7 +224,33 @@ async def draft_page(visit: Visit) -> web.StreamResponse:
         own=own,
         subject_path=_subject_path(draft),
         reason_max=REASON_CHARACTERS_MAX,
+        currency=currency,
+        changes=_changes(draft, currency),
     )
+
+
+async def _currency(visit: Visit, draft: Mapping[str, Any]) -> str | None:
+    """The currency of the deal whose amounts the draft's notes state in minor units."""
+    if not draft["subject"] or not {"legs", "legs_if_disbursed_today", "changes"} & set(draft["notes"]):
+        return None
+    try:
+        read = visit.desk.credit if draft["act"].startswith("lc.") else visit.desk.invoice
+        return str((await read(draft["subject"]))["currency"])
+    except PrayaError:
+        return None
+
+
+def _changes(draft: Mapping[str, Any], currency: str | None) -> list[tuple[str, str, str]]:
+    """An amendment's differences as (term, before, after)."""
+
+    def text(name: str, value: Any) -> str:
+        if isinstance(value, int) and currency and name in ("amount", "maximum"):
+            return money(value, currency)
+        if isinstance(value, list):
+            return "\n".join(map(str, value))
+        return "" if value is None else str(value)
+
+    return [(name, *(text(name, each) for each in pair)) for name, pair in draft["notes"].get("changes", {}).items()]
 
 
 def _subject_path(draft: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from node.console import acting, documents, reading
 from node.console.render import STATIC_TYPES, Renderer
-from node.console.uploads import Form, read_form
+from node.console.uploads import FORMS_AT_ONCE, Form, read_form
 from node.console.visit import Answer, NotFound, Visit
 from node.errors import LimitExceeded, PermissionDenied, PrayaError, UnavailableError
 from node.log import get_logger
@@ -93,6 +93,7 @@ class Console:
         self._cookie = cookie_name(me["id"])
         self._visitor_cookie = self._cookie + "_in"
         self._brake = LoginBrake()
+        self._uploads = asyncio.Semaphore(FORMS_AT_ONCE)
         self._renderer = Renderer(place=self._place, environment=environment, bank=bank)
 
     def register(self, application: web.Application) -> None:
@@ -135,17 +136,20 @@ class Console:
         async def handle(request: web.Request) -> web.StreamResponse:
             token = request.cookies.get(self._cookie)
             user = signed_in(self._desk.users, token)
-            form = await self._checked_form(request, token) if request.method == "POST" else Form()
+            posted = request.method == "POST"
+            form = await self._checked_form(request, token, self._uploads) if posted else Form()
             visit = Visit(request, self._desk, user, csrf_token(token or ""), self._place, form, self._renderer)
             return await answer(visit)
 
         return handle
 
-    async def _checked_form(self, request: web.Request, secret: str | None) -> Form:
+    async def _checked_form(
+        self, request: web.Request, secret: str | None, uploads: asyncio.Semaphore | None = None
+    ) -> Form:
         """The form of an unsafe request: from a page of ours, with the token of this session."""
         if not from_own_page(request):
             raise PermissionDenied("the request does not come from a page of this console", field="Origin")
-        form = await read_form(request)
+        form = await read_form(request, uploads=uploads)
         if not csrf_holds(secret, form.one("csrf")):
             raise PermissionDenied("the form's token is not of this session: open the page again", field="csrf")
         return form

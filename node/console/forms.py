@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from node.console.uploads import Form, Upload
-from node.console.words import DISPOSALS, plain
+from node.console.words import DISPOSALS, label
 from node.errors import DataError
 from node.trade.acts import Act, Param
 from node.trade.calendar.places import PLACES
@@ -61,7 +61,7 @@ def fields_of(
 
 
 def _field(param: Param, value: Any, banks: Sequence[Mapping[str, Any]], subject: Mapping[str, Any] | None) -> Field:
-    made = Field(param.name, plain(param.name), "line", param.required, param.help, "" if value is None else value)
+    made = Field(param.name, label(param.name), "line", param.required, param.help, "" if value is None else value)
     names = tuple((bank["name"], f"{bank['name']} ({bank['bic']})") for bank in banks)
     if param.kind == "flag":
         return replace(made, control="flag", value=bool(value))
@@ -73,7 +73,9 @@ def _field(param: Param, value: Any, banks: Sequence[Mapping[str, Any]], subject
     if param.kind == "record":
         return replace(made, control="record", value=value if isinstance(value, Mapping) else {})
     if param.kind == "settings":
-        return replace(made, control="area", help=f"{param.help}; one for each line, as 31D=260430HONG KONG")
+        return replace(
+            made, control="area", help="one on each line, tag=text, such as 31D=260430HONG KONG; each is recorded"
+        )
     if param.kind == "texts" and param.name == "recipients":
         chosen = value if isinstance(value, list) else []
         return replace(made, control="checks", value=chosen, options=names)
@@ -112,16 +114,22 @@ def _parts(name: str, subject: Mapping[str, Any] | None) -> tuple[tuple[str, str
     return (("", "–"), *options) if options else ()
 
 
-def params_of(act: Act, form: Form) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(parameters for the desk, values to show the form again with). DataError names the field."""
+def params_of(act: Act, form: Form) -> tuple[dict[str, Any], dict[str, Any], DataError | None]:
+    """(parameters for the desk, values to show the form again with, the first wrong input)."""
     params: dict[str, Any] = {}
     shown: dict[str, Any] = {}
+    wrong: DataError | None = None
     for param in act.params:
-        value, again = _read(param, form)
+        try:
+            value, again = _read(param, form)
+        except DataError as error:
+            wrong = wrong or DataError(error.message, field=param.name)
+            shown[param.name] = form.one(param.name)
+            continue
         shown[param.name] = again
         if value not in (None, "", [], {}):
             params[param.name] = value
-    return params, shown
+    return params, shown, wrong
 
 
 def _read(param: Param, form: Form) -> tuple[Any, Any]:

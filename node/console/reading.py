@@ -94,11 +94,20 @@ async def worklist(visit: Visit) -> web.StreamResponse:
             "reference": references[turn["address"]],
             "counterparty": _counterparty(views[turn["address"]], desk.me()["id"]),
             "clock": _turn_clock(visit, views[turn["address"]], turn, work["now"]),
+            "amount": _turn_amount(views[turn["address"]], turn),
             "acts": [act for act in words.TURN_ACTS.get(turn["act"], ()) if visit.has("maker")],
         }
         for turn in work["turns"]
     ]
     return visit.page("worklist.html", "worklist", now=work["now"], turns=turns, work=work, me=desk.me())
+
+
+def _turn_amount(view: Mapping[str, Any], turn: Mapping[str, Any]) -> str:
+    """The amount at stake: the presentation's or the obligation's, else the deal's."""
+    for kind in ("presentation", "obligation"):
+        if kind in turn:
+            return str(view[f"{kind}s"][turn[kind]]["amount"])
+    return str(view["amount"])
 
 
 def _turn_clock(visit: Visit, view: Mapping[str, Any], turn: Mapping[str, Any], now: int) -> formats.Clock | None:
@@ -181,6 +190,7 @@ async def credit(visit: Visit) -> web.StreamResponse:
         message=_tags(view["current_mt700"]),
         presented=_presented(view["timeline"]),
         documents=visit.desk.documents(view["address"]),
+        document_names={each["anchor"]: each["name"] for each in visit.desk.documents()},
         acts=_open_acts(view, me["id"]) if visit.has("maker") else [],
     )
 
@@ -239,26 +249,29 @@ def _presented(timeline: Sequence[Mapping[str, Any]]) -> dict[int, list[str]]:
     }
 
 
-def _open_acts(view: Mapping[str, Any], me: str) -> list[tuple[str, str]]:
-    """(act, query) that this bank's role lets it draft; the contract has the last word."""
+def _open_acts(view: Mapping[str, Any], me: str) -> list[tuple[str, str, str]]:
+    """(act, query, about) that this bank's role lets it draft; the contract has the last word."""
     parties, here = view["parties"], f"credit={view['address']}"
-    acts: list[tuple[str, str]] = []
+    acts: list[tuple[str, str, str]] = []
     for turn in view["next"]:
         if turn["bank"] == me:
-            where = "".join(f"&{k}={turn[k]}" for k in ("presentation", "obligation", "amendment") if k in turn)
-            acts += [(act, here + where) for act in words.TURN_ACTS.get(turn["act"], ())]
+            parts = [kind for kind in ("presentation", "obligation", "amendment") if kind in turn]
+            where = "".join(f"&{kind}={turn[kind]}" for kind in parts)
+            about = ", ".join(f"{kind} {turn[kind]}" for kind in parts)
+            acts += [(act, here + where, about) for act in words.TURN_ACTS.get(turn["act"], ())]
     for presentation in view["presentations"]:
         for each in presentation["examinations"]:
             if each["bank"] == me and each["standing"] == "REFUSED" and not each["documents_returned"]:
-                where = f"{here}&presentation={presentation['index']}"
-                acts += [("lc.return-documents", where), ("lc.waive", where)]
+                where, about = f"{here}&presentation={presentation['index']}", f"presentation {presentation['index']}"
+                acts.append(("lc.return-documents", where, about))
+                acts += [] if presentation["replaced_by"] else [("lc.waive", where, about)]
     if view["life"] == "ISSUED":
         if parties["issuing_bank"] == me:
-            acts += [("lc.amend", here), ("lc.cancel", here)]
-            acts += [("lc.expire", here)] if view["expired"] else []
+            acts += [("lc.amend", here, ""), ("lc.cancel", here, "")]
+            acts += [("lc.expire", here, "")] if view["expired"] else []
         if parties["beneficiary_bank"] == me:
-            acts += [("lc.present", here), ("lc.consent-cancel", here)]
-    acts.append(("doc.submit", f"subject={view['address']}"))
+            acts += [("lc.present", here, ""), ("lc.consent-cancel", here, "")]
+    acts.append(("doc.submit", f"subject={view['address']}", ""))
     return list(dict.fromkeys(acts))
 
 
@@ -297,14 +310,15 @@ async def invoice(visit: Visit) -> web.StreamResponse:
     view = await found(visit, "invoice")
     me, names = visit.desk.me(), visit.names()
     here = f"invoice={view['address']}"
-    acts: list[tuple[str, str]] = []
+    acts: list[tuple[str, str, str]] = []
     for turn in view["next"]:
         if turn["bank"] == me["id"]:
-            where = here + (f"&offer={turn['offer']}" if "offer" in turn else "")
-            acts += [(act, where) for act in words.TURN_ACTS.get(turn["act"], ())]
-    acts.append(("invoice.offer", here))
-    live = ("OPEN", "ACCEPTED", "DISBURSED")
-    acts += [("invoice.release", f"{here}&offer={each['offer']}") for each in view["offers"] if each["state"] in live]
+            where = (f"&offer={turn['offer']}", f"offer {turn['offer']}") if "offer" in turn else ("", "")
+            acts += [(act, here + where[0], where[1]) for act in words.TURN_ACTS.get(turn["act"], ())]
+    acts.append(("invoice.offer", here, ""))
+    for each in view["offers"]:
+        if each["state"] in ("OPEN", "ACCEPTED", "DISBURSED") and me["id"] in (each["bank"], view["seller_bank"]):
+            acts.append(("invoice.release", f"{here}&offer={each['offer']}", f"offer {each['offer']}"))
     return visit.page(
         "invoice.html",
         "invoices",

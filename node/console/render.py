@@ -39,6 +39,7 @@ class Renderer:
             size=formats.size,
             act_title=words.act_title,
             plain=words.plain,
+            label=words.label,
             turn_words=words.turn_words,
             next_actor=words.next_actor,
             event_words=words.event_words,

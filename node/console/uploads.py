@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
@@ -20,8 +22,12 @@ FORM_BYTES_MAX: Final = 30 * 1024 * 1024
 FIELD_BYTES_MAX: Final = 3 * 1024 * 1024
 """One field that is no file (an MT or an invoice carried from page to page in base64)."""
 FIELDS_MAX: Final = 400
-PLAIN_FORM_BYTES_MAX: Final = 64 * 1024
-"""A form without files."""
+FORM_TIMEOUT_S: Final = 120.0
+"""How long a browser may take to send a form."""
+FORMS_AT_ONCE: Final = 8
+"""Forms with files that are read at the same time; others wait."""
+PLAIN_FORM_BYTES_MAX: Final = 256 * 1024
+"""A form that is not multipart."""
 _UNSAFE_NAME = re.compile(r"[^\w .,()+@=-]+", re.UNICODE)
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -68,21 +74,32 @@ class Form:
         return self.files.get(name, [])
 
 
-async def read_form(request: web.Request) -> Form:
-    """The request's form. LimitExceeded names the bound; DataError where it is no form."""
-    if request.content_type == "multipart/form-data":
-        try:
-            return await _read_multipart(await request.multipart())
-        except (ValueError, AssertionError, RuntimeError, LookupError) as error:
-            raise DataError("the form cannot be read", field="form") from error
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise DataError("a form is expected", field="form")
-    if (request.content_length or 0) > PLAIN_FORM_BYTES_MAX:
-        raise LimitExceeded(f"a form has at most {PLAIN_FORM_BYTES_MAX} bytes", field="form")
+async def read_form(request: web.Request, *, uploads: asyncio.Semaphore | None = None) -> Form:
+    """The request's form. Files are taken only with ``uploads``, which bounds how many forms with files are read at
+    once. LimitExceeded names the bound; DataError where it is no form."""
+    try:
+        async with asyncio.timeout(FORM_TIMEOUT_S):
+            if request.content_type == "multipart/form-data" and uploads is not None:
+                async with uploads:
+                    return await _read_multipart(await request.multipart())
+            if request.content_type != "application/x-www-form-urlencoded":
+                raise DataError("a form is expected", field="form")
+            return await _read_plain(request)
+    except TimeoutError:
+        raise LimitExceeded(f"the form took longer than {FORM_TIMEOUT_S:.0f} s", field="form") from None
+    except (ValueError, AssertionError, RuntimeError, LookupError) as error:
+        raise DataError("the form cannot be read", field="form") from error
+
+
+async def _read_plain(request: web.Request) -> Form:
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(16 * 1024):
+        body += chunk
+        if len(body) > PLAIN_FORM_BYTES_MAX:
+            raise LimitExceeded(f"a form without files has at most {PLAIN_FORM_BYTES_MAX:,} bytes", field="form")
     form = Form()
-    for name, value in (await request.post()).items():
-        if isinstance(value, str):
-            _add(form, name, value)
+    for name, value in parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX):
+        _add(form, name, value)
     return form
 
 

@@ -37,6 +37,37 @@ ACT_TITLES: Mapping[str, str] = {
     "doc.anchor": "Anchor a sealed document",
 }
 
+LABELS: Mapping[str, str] = {
+    "mt700": "MT700 message",
+    "mt707": "MT707 message",
+    "ubl": "Invoice file (UBL 2.1 or CII)",
+    "set": "Fields restated by the officer",
+    "lenient": "Lenient: accept deviations from the standard",
+    "advising": "Advising bank",
+    "beneficiary_bank": "Beneficiary's bank",
+    "buyer_bank": "Buyer's bank",
+    "place": "Place of expiry",
+    "on_behalf": "On behalf of the sender",
+    "at": "Examining bank",
+    "bank": "Bank",
+    "anchors": "Documents anchored before",
+    "corrects": "Corrects presentation",
+    "transport_original": "Holds an original transport document",
+    "full_quantity": "Shipped in full at an unreduced unit price",
+    "instruction": "Customer's signed instruction",
+    "proof": "Proof of payment",
+    "seller": "Seller in our customer records",
+    "buyer": "Buyer in our customer records",
+    "rate_bps": "Rate a year (basis points)",
+    "advance_bps": "Share advanced (basis points)",
+    "fraction_bps": "Share of the invoice (basis points)",
+    "hours": "Life of the offer (hours)",
+    "lei": "LEI",
+    "vat": "VAT number",
+    "partly": "A part was accepted",
+}
+"""Labels of inputs; others are their parameter's name as a phrase."""
+
 CONSEQUENCES: Mapping[str, str] = {
     "lc.issue": "From its block on this bank is irrevocably bound to honour (UCP 600 art. 7 b).",
     "lc.amend": "This bank is bound by the amendment from its block on (art. 10 b); the beneficiary's side must accept"
@@ -205,6 +236,11 @@ _WHO = ("bank", "presenter", "from", "issuingBank", "sellerBank", "buyerBank", "
 def act_title(name: str) -> str:
     """An act's title; its name where a newer table has one that this console does not know."""
     return ACT_TITLES.get(name, name)
+
+
+def label(name: str) -> str:
+    """An input's label."""
+    return LABELS.get(name, plain(name))
 
 
 def plain(word: str) -> str:

@@ -54,9 +54,7 @@ class Browser:
             for name, (filename, body) in files.items():
                 form.add_field(name, body, filename=filename, content_type="application/octet-stream")
             data = form
-        return await self._take(
-            await self.client.post(path, data=data, headers=headers or {}, allow_redirects=follow)
-        )
+        return await self._take(await self.client.post(path, data=data, headers=headers or {}, allow_redirects=follow))
 
     async def _take(self, response: Any) -> str:
         body = await response.read()

@@ -50,7 +50,7 @@ async def _issue(consoles: Consoles) -> str:
 
 
 async def test_sign_in_draft_approve_and_follow_to_final(consoles: Consoles) -> None:
-    """From the sign-in page to "Final in block N": the message is read and shown first, and another officer approves."""
+    """From sign-in to "Final in block N": the message is read and shown first, and another officer approves."""
     maker = await consoles.browser(LOTUS, "may")
     assert "Worklist" in maker.page
     assert "DEMO" in maker.page
@@ -201,7 +201,9 @@ async def test_a_counterpartys_text_is_shown_as_text(consoles: Consoles) -> None
     exporter, importer = consoles.town.desks[NANSHAN], consoles.town.desks[LOTUS]
     files = [{"name": evil, "media_type": "text/html", "text": evil}]
     await exporter.do("lc.present", credit=credit, amount="1000.00", documents=files)
-    await importer.do("lc.refuse", credit=credit, presentation=0, discrepancies=[evil, '"><img src=x>'], disposal="HOLD")
+    await importer.do(
+        "lc.refuse", credit=credit, presentation=0, discrepancies=[evil, '"><img src=x>'], disposal="HOLD"
+    )
     reader = await consoles.browser(NANSHAN, "may")
     await reader.get(f"/credits/{credit}")
     assert html.escape(evil) in reader.page
@@ -241,7 +243,13 @@ async def test_another_banks_sealed_texts_are_not_found(consoles: Consoles) -> N
         assert word not in rival.page
     await rival.get(f"/documents/{anchor}")
     assert rival.status == 404
-    for path in ("/credits/0x1234", f"/credits/0x{'00' * 20}", "/drafts/d-none", "/acts/lc.steal", "/static/../door.py"):
+    for path in (
+        "/credits/0x1234",
+        f"/credits/0x{'00' * 20}",
+        "/drafts/d-none",
+        "/acts/lc.steal",
+        "/static/../door.py",
+    ):
         await rival.get(path)
         assert rival.status == 404, path
 
@@ -280,7 +288,13 @@ async def test_present_upload_refuse_and_the_clock(consoles: Consoles) -> None:
     await examiner.get(f"/acts/lc.refuse?credit={credit}&presentation=0")
     await examiner.post(
         "/acts/lc.refuse",
-        {"credit": credit, "presentation": "0", "discrepancies": "NOT SIGNED\nLATE", "disposal": "HOLD", "step": "draft"},
+        {
+            "credit": credit,
+            "presentation": "0",
+            "discrepancies": "NOT SIGNED\nLATE",
+            "disposal": "HOLD",
+            "step": "draft",
+        },
         files={},
     )
     assert "refuse presentation 0: 2 discrepancies" in examiner.page, examiner.page
@@ -307,6 +321,11 @@ async def test_errors_are_listed_and_lead_to_their_fields(consoles: Consoles) ->
     await maker.post("/acts/lc.issue", {"step": "draft", "mt700": expired}, files={})
     assert maker.status == 422
     assert "IMP-2026-0017" in maker.page
+    wrong = {"step": "draft", "set": "no tag here"}
+    await maker.post("/acts/lc.issue", wrong, files={"mt700": ("kept.fin", mt("700", MT700_FIELDS).encode())})
+    assert maker.status == 422
+    assert 'href="#f-set"' in maker.page
+    assert "kept.fin" in maker.page
     odd = mt("700", MT700_FIELDS.replace(":49:WITHOUT", ":49:PERHAPS"))
     await maker.post("/acts/lc.issue", {"step": "read", "mt700": odd}, files={})
     assert "Strict reading refuses" in maker.page, maker.page
@@ -328,6 +347,9 @@ async def test_uploads_are_bounded_and_known_by_their_bytes(consoles: Consoles) 
     await maker.post("/acts/lc.present", fields, files={"documents": ("big.pdf", big)})
     assert maker.status == 413
     assert f"{uploads.FILE_BYTES_MAX:,}" in maker.page
+    await maker.get("/acts/lc.present")
+    await maker.post("/acts/lc.present", fields, files={"documents": ("fits.pdf", b"%PDF-" + bytes(8 * 1024 * 1024))})
+    assert "fits.pdf" in maker.page, maker.page
     for name, body, words in (("a.exe", b"MZ\x90\x00\x03", "not accepted"), ("empty.pdf", b"", "is empty")):
         await maker.get("/acts/lc.present")
         await maker.post("/acts/lc.present", fields, files={"documents": (name, body)})
@@ -335,6 +357,13 @@ async def test_uploads_are_bounded_and_known_by_their_bytes(consoles: Consoles) 
         assert words in maker.page
     await maker.get("/worklist")
     assert maker.status == 200
+    stranger = await consoles.browser(NANSHAN)
+    await stranger.get("/sign-in")
+    await stranger.post("/sign-in", {"name": "x"}, files={"file": ("a.pdf", PDF)})
+    assert stranger.status == 422
+    await stranger.get("/sign-in")
+    await stranger.post("/sign-in", {"name": "x" * uploads.PLAIN_FORM_BYTES_MAX})
+    assert stranger.status == 413
 
 
 async def test_an_invoice_from_file_to_offer(consoles: Consoles) -> None:

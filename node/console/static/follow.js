@@ -6,7 +6,11 @@
   if (!follow || follow.dataset.state !== "approved") return;
   const look = async () => {
     try {
-      const answer = await fetch(location.pathname, { credentials: "same-origin", cache: "no-store", redirect: "error" });
+      const answer = await fetch(location.pathname, { credentials: "same-origin", cache: "no-store", redirect: "manual" });
+      if (answer.type === "opaqueredirect") {
+        location.reload(); // the session is over
+        return;
+      }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.getElementById("follow");
       if (next && next.dataset.state !== "approved") {
