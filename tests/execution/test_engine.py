@@ -86,8 +86,10 @@ def test_jump_destinations_are_those_of_a_forward_scan(code: bytes) -> None:
         is_instruction = position >= data_until
         if is_instruction and PUSH1 <= opcode <= PUSH32:
             data_until = position + opcode - PUSH1 + 2
-        expected.append(int(is_instruction and opcode == JUMPDEST))
-    assert list(Code(code).jump_destinations) == expected
+        expected.append(is_instruction and opcode == JUMPDEST)
+    analysed = Code(code)
+    assert [analysed.is_jump_destination(position) for position in range(len(code))] == expected
+    assert not analysed.is_jump_destination(len(code))
 
 
 def test_a_cancelled_execution_stops_soon() -> None:

@@ -6,17 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
-from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.constants import CREATE_CONTRACT_ADDRESS, GAS_VERYLOW
 from eth.exceptions import Halt, OutOfGas
 from eth.vm.forks.cancun.computation import CancunComputation
 from eth.vm.forks.cancun.opcodes import CANCUN_OPCODES
 from eth.vm.logic.invalid import InvalidOpcode
 from eth.vm.opcode import _FastOpcode
-from eth.vm.opcode_values import SELFDESTRUCT
+from eth.vm.opcode_values import CALL, CALLCODE, CALLDATACOPY, CALLDATALOAD, DELEGATECALL, SELFDESTRUCT, STATICCALL
 
 from node.execution.guard import OPCODES_PER_CHECK
+from node.execution.reference.calls import (
+    COPIED_BYTES_MAX,
+    FrameMessage,
+    calldatacopy,
+    calldataload,
+    lending,
+    run_precompile,
+)
 from node.execution.reference.code_stream import CodeStream
 from node.execution.reference.machine import MachineGasMeter, MachineMemory, MachineStack
+from node.execution.reference.stack_opcodes import STACK_OPCODES
 
 RawLog = tuple[int, bytes, tuple[int, ...], bytes]
 
@@ -39,6 +48,14 @@ def _opcode_table() -> tuple[OpcodeEntry, ...]:
             table.append((opcode.gas_cost, opcode.logic_fn, opcode.mnemonic))
         else:
             table.append((0, opcode, opcode.mnemonic))
+    for value in (CALL, CALLCODE, DELEGATECALL, STATICCALL):
+        opcode = CANCUN_OPCODES[value]
+        table[value] = (opcode.gas_cost, lending(opcode), opcode.mnemonic)
+    for value, run in STACK_OPCODES.items():
+        gas, _, name = table[value]
+        table[value] = (gas, run, name)
+    table[CALLDATALOAD] = (GAS_VERYLOW, calldataload, "CALLDATALOAD")
+    table[CALLDATACOPY] = (GAS_VERYLOW, calldatacopy, "CALLDATACOPY")
     return tuple(table)
 
 
@@ -62,6 +79,7 @@ class ReferenceComputation(CancunComputation):  # type: ignore[misc]
         self.beneficiaries: list[bytes] = []
         stack = MachineStack()
         self._stack = stack
+        self.stack_values = stack.values
         # Bound once for each frame; py-evm looks them up through cached properties.
         self.stack_push_int = stack.push_int
         self.stack_push_bytes = stack.push_bytes
@@ -79,19 +97,45 @@ class ReferenceComputation(CancunComputation):  # type: ignore[misc]
         self._child_beneficiaries: set[bytes] = set()
         self._child_touched: set[bytes] = set()
 
+    def memory_lend(self, start: int, size: int) -> bytes | memoryview:
+        """A range of memory for a callee, while this frame waits: large ones uncopied, for the caller to release."""
+        if size <= COPIED_BYTES_MAX:
+            return self._memory.read_bytes(start, size)
+        view: memoryview = self._memory.read(start, size)
+        return view
+
+    def prepare_child_message(
+        self, gas: int, to: bytes, value: int, data: bytes, code: bytes, **kwargs: Any
+    ) -> MessageAPI:
+        """BaseComputation's, without checks of our own arguments; for CREATE and CREATE2."""
+        kwargs.setdefault("sender", self.msg.storage_address)
+        return FrameMessage(gas=gas, to=to, value=value, data=data, code=code, depth=self.msg.depth + 1, **kwargs)
+
     # --- children -------------------------------------------------------------------------------------
 
+    @property
+    def is_error(self) -> bool:
+        """Whether the frame failed."""
+        return self._error is not None
+
     def add_child_computation(self, child_computation: ComputationAPI) -> None:
-        """Set the return data as py-evm does, take over what the child leaves behind, and let it go."""
-        super().add_child_computation(child_computation)
-        self.children.clear()
+        """Set the return data as py-evm does, and take over what the child leaves behind; then it can go."""
         child: Any = child_computation
+        error = child._error
+        if child.msg.is_create:
+            self.return_data = b"" if error is None else child.output
+        else:
+            self.return_data = b"" if error is not None and error.burns_gas else child.output
+        if error is not None:
+            self._child_refund += child.msg.refund
+            return
         self._child_refund += child.get_gas_refund()
-        if not child.is_error:
+        if child._log_entries or child._child_logs:
             self._child_logs.extend(child.get_raw_log_entries())
+        if child.accounts_to_delete or child._child_deletions:
             self._child_deletions.update(child.get_accounts_for_deletion())
             self._child_beneficiaries.update(child.get_self_destruct_beneficiaries())
-            self._child_touched.update(child.touched_accounts())
+        self._child_touched.update(child.touched_accounts())
 
     def get_gas_refund(self) -> int:
         """Own and children's refunds (EIP-3529); a failed frame has none."""
@@ -156,7 +200,7 @@ class ReferenceComputation(CancunComputation):  # type: ignore[misc]
             guard.enter_frame(code_address)  # P-6: reached, whatever becomes of the frame
             precompile = cls._precompiles.get(code_address)
             if precompile is not None:
-                precompile(computation)
+                run_precompile(precompile, computation, guard.check)
             else:
                 _interpret(computation, guard)
         return computation

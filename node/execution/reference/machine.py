@@ -48,6 +48,12 @@ class MachineMemory(Memory):  # type: ignore[misc]
         """The bytes of a range that exists, copied once."""
         return bytes(memoryview(self._bytes)[start_position : start_position + size])
 
+    def copy(self, destination: int, source: int, length: int) -> None:
+        """Move a range inside memory that exists (EIP-5656)."""
+        if length:
+            view = memoryview(self._bytes)
+            view[destination : destination + length] = view[source : source + length]
+
 
 class MachineStack(Stack):  # type: ignore[misc]
     """Up to 1024 words, each kept as the integer or the bytes that pushed it."""

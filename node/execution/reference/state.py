@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from eth._utils.address import generate_contract_address
@@ -10,14 +11,16 @@ from eth.abc import ComputationAPI, ExecutionContextAPI, MessageAPI, SignedTrans
 from eth.constants import CREATE_CONTRACT_ADDRESS
 from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
 from eth.vm.forks.frontier.state import FrontierTransactionExecutor
-from eth.vm.message import Message
 from eth_utils.logging import get_extended_debug_logger
 
 from node.execution.guard import ExecutionGuard
 from node.execution.reference.account_db import STATE_ROOT_TOKEN, JournalAccountDB
+from node.execution.reference.calls import FrameMessage
 from node.execution.reference.computation import ReferenceComputation
-from node.types import Address
+from node.types import Address, Hash32
 
+ANCESTORS_MAX = 256
+"""Hashes that BLOCKHASH reaches (Yellow Paper, 9.4.2)."""
 DYNAMIC_FEE_TYPE = 2
 """py-evm normalises fees of types 0 and 1 to this shape; blobs (3) never get here (P-6)."""
 
@@ -68,7 +71,7 @@ class ReferenceExecutor(CancunTransactionExecutor):  # type: ignore[misc]
             data, code = b"", transaction.data
         else:
             code = state.get_code(transaction.to)
-        return Message(
+        return FrameMessage(
             gas=transaction.gas - transaction.intrinsic_gas,
             to=transaction.to,
             sender=sender,
@@ -103,6 +106,18 @@ class ReferenceState(CancunState):  # type: ignore[misc]
         self.execution_context = context
         self._account_db = account_db
         self.guard = guard
+        self._ancestors: list[Hash32] = []
+        self._older_ancestors = iter(context.prev_hashes)
+
+    def get_ancestor_hash(self, block_number: int) -> Hash32:
+        """BLOCKHASH; each ancestor is read once for a block, where py-evm walks from the parent each time (P-7)."""
+        depth = self.block_number - block_number - 1
+        if not 0 <= depth < ANCESTORS_MAX:
+            return Hash32(b"")
+        known = self._ancestors
+        if depth >= len(known):
+            known.extend(islice(self._older_ancestors, depth + 1 - len(known)))
+        return known[depth] if depth < len(known) else Hash32(b"")
 
     def snapshot(self) -> Any:
         """A mark in the journal, with the token for a state root (P-20)."""
