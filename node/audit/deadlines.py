@@ -5,12 +5,12 @@ The calendar's days and hours come from the state that the replay itself compute
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from contracts import addresses, bindings
 from contracts import letter_of_credit as lc
-from contracts.banking_calendar import SECONDS_PER_DAY, day_number, place_key
-from node import permissioning
+from contracts.banking_calendar import SECONDS_PER_DAY
 from node.errors import DataError
 from node.execution.call import CallRequest
 from node.execution.ledger import Ledger
@@ -21,7 +21,8 @@ from node.types import Address, StateReader, to_hex
 EXAMINATION_DAYS: Final = 5
 """UCP 14(b): a maximum of five banking days following the day of presentation."""
 SEARCH_DAYS_MAX: Final = 366
-_CALENDAR = Address(addresses.BANKING_CALENDAR)
+_CALENDAR: Final = Address(addresses.BANKING_CALENDAR)
+_CONSORTIUM: Final = Address(addresses.CONSORTIUM)
 _CREDIT_CODE_HASH: Final = keccak256(
     bytes.fromhex("363d3d373d3d3d363d73") + addresses.LETTER_OF_CREDIT + bytes.fromhex("5af43d82803e903d91602b57fd5bf3")
 )
@@ -50,66 +51,65 @@ def check_deadlines(ledger: Ledger, executed: ExecutedBlock) -> int:
     state = ledger.state_at(executed.block.header)
     for receipt in executed.receipts:
         for log in receipt.logs:
-            event = bindings.decode_event(lc.CONTRACT, log.topics, log.data) if log.topics else None
-            check = _CHECKS.get(event.name) if event is not None else None
-            if event is not None and check is not None and _is_credit(state, log.address):
-                count += check(_Credit(ledger, state, log.address), executed.block.header.timestamp, event)
+            check = _CHECKS.get(log.topics[0]) if log.topics else None
+            if check is None or not _is_credit(state, log.address):
+                continue  # before anything is decoded: a stranger's log of that name may hold anything
+            event = bindings.decode_event(lc.CONTRACT, log.topics, log.data)
+            if event is None:
+                raise DataError("a credit's event does not decode", field="event")
+            count += check(_Credit(ledger, log.address), executed.block.header.timestamp, event)
     return count
 
 
 def _check_expiry(credit: _Credit, _now: int, _event: bindings.Event) -> int:
     """An expiry on a day that is no banking day moves to the next one's close (29(a))."""
-    view = credit.view()
-    if view.terms.expiry_day is None:
-        raise DataError("a credit without an expiry date", field="expiryDay")
-    days = credit.days(view.terms.expiry_place)
-    last = days.banking_day_from(day_number(view.terms.expiry_day))
-    _compare("UCP 29(a)", "expiresAt", "the stored expiry", days.closes_at(last), view.expires_at)
+    view = credit.ask("credit")
+    days = credit.days(view["terms"]["expiryPlace"])
+    expected = days.closes_at(days.banking_day_from(view["terms"]["expiryDay"]))
+    _compare("UCP 29(a)", "expiresAt", "the stored expiry", expected, view["expiresAt"])
     return 1
 
 
 def _check_presentation(credit: _Credit, _now: int, event: bindings.Event) -> int:
     """The period for presentation after shipment (14(c)), where one was stored."""
-    made = lc.decode_presentation(credit.ask(lc.encode_presentation(event.args["presentation"])))
-    now_standing = credit.view()
-    if made.shipment_day is None or not made.transport_original:
-        _compare(
-            "UCP 14(c)", "lastPresentationAt", "the stored last day for presentation", 0, made.last_presentation_at
-        )
-        return 0
-    if made.terms_version != now_standing.terms_version:
-        return 0  # amended later in the same block: the terms that counted are no longer readable
-    days = credit.days(credit.place_of(made.examining_bank))
-    last = days.banking_day_from(day_number(made.shipment_day) + now_standing.terms.presentation_days)
-    stored = made.last_presentation_at
-    _compare("UCP 14(c)", "lastPresentationAt", "the stored last day for presentation", days.closes_at(last), stored)
-    return 1
+    made = credit.ask("presentation", event.args["presentation"])
+    stored, expected = made["lastPresentationAt"], 0
+    if made["shipmentDay"] and made["transportOriginal"]:
+        view = credit.ask("credit")
+        if made["termsVersion"] != view["termsVersion"]:
+            return 0  # amended later in the same block: the terms that counted are no longer readable
+        days = credit.days(credit.place_of(made["examiningBank"]))
+        expected = days.closes_at(days.banking_day_from(made["shipmentDay"] + view["terms"]["presentationDays"]))
+    _compare("UCP 14(c)", "lastPresentationAt", "the stored last day for presentation", expected, stored)
+    return int(expected != 0)
 
 
 def _check_examination(credit: _Credit, now: int, event: bindings.Event) -> int:
     """Five banking days after the banking day of receipt (14(b), 33), as announced and as stored."""
     bank = event.args["bank"]
     days = credit.days(credit.place_of(bank))
-    stored = lc.decode_examination(credit.ask(lc.encode_examination(event.args["presentation"], bank)))
+    stored, _standing = credit.ask("examination", event.args["presentation"], bank)
     day_zero = days.banking_day_of(now)
-    stored_day = day_number(stored.day_zero) if stored.day_zero is not None else 0
-    for found in (event.args["dayZero"], stored_day):
+    for found in (event.args["dayZero"], stored["dayZero"]):
         _compare("UCP 33", "dayZero", "the stored day of receipt", day_zero, found)
     last = day_zero
     for _ in range(EXAMINATION_DAYS):
         last = days.banking_day_from(last + 1)
-    for found in (event.args["deadline"], stored.deadline):
+    for found in (event.args["deadline"], stored["deadline"]):
         _compare("UCP 14(b)", "deadline", "the stored end of the examination", days.closes_at(last), found)
     return 1
 
 
 _CHECKS = {
-    "CreditIssued": _check_expiry,
-    "AmendmentAccepted": _check_expiry,
-    "DocumentsPresented": _check_presentation,
-    "ExaminationStarted": _check_examination,
+    bindings.event_topic(lc.CONTRACT, name): check
+    for name, check in {
+        "CreditIssued": _check_expiry,
+        "AmendmentAccepted": _check_expiry,
+        "DocumentsPresented": _check_presentation,
+        "ExaminationStarted": _check_examination,
+    }.items()
 }
-"""Events that come with a stored deadline."""
+"""First topics of the events that come with a stored deadline."""
 
 
 def _compare(rule: str, field: str, what: str, expected: int, found: int) -> None:
@@ -122,37 +122,32 @@ def _is_credit(state: StateReader, address: Address) -> bool:
     return account is not None and account.code_hash == _CREDIT_CODE_HASH
 
 
-def _call(ledger: Ledger, to: Address, data: bytes, what: str) -> bytes:
+def _ask(ledger: Ledger, contract: str, to: Address, function: str, args: Sequence[Any]) -> Any:
+    """What a view answers on the replayed head, undecorated: days and places as the contracts hold them, since a
+    credit may name any place and any day, and a false alarm about them would be as bad as a missed one."""
+    data = bindings.encode_call(contract, function, args)
     result = ledger.call(CallRequest(to=to, data=data), ledger.head)
     if result.error is not None:
-        raise DataError(f"{what} does not answer: {result.error}", field=what)
-    return result.output
+        raise DataError(f"{contract} at {to_hex(to)} does not answer {function}: {result.error}", field=function)
+    return bindings.decode_result(contract, function, result.output)
 
 
 class _Credit:
     """One credit, and the calendar of its banks, on the replayed head."""
 
-    def __init__(self, ledger: Ledger, state: StateReader, address: Address) -> None:
+    def __init__(self, ledger: Ledger, address: Address) -> None:
         self._ledger = ledger
-        self._state = state
         self._address = address
 
-    def ask(self, data: bytes) -> bytes:
+    def ask(self, function: str, *args: Any) -> Any:
         """The answer of one of the credit's views."""
-        return _call(self._ledger, self._address, data, f"the credit {to_hex(self._address)}")
+        return _ask(self._ledger, lc.CONTRACT, self._address, function, args)
 
-    def view(self) -> lc.CreditView:
-        """The credit as it stands after the block."""
-        return lc.decode_credit(self.ask(lc.encode_credit()))
+    def place_of(self, bank: bytes) -> bytes:
+        """Key of the place where a member bank does business."""
+        return bytes(_ask(self._ledger, "Consortium", _CONSORTIUM, "placeOf", [bank]))
 
-    def place_of(self, bank: bytes) -> str:
-        """Where a member bank does business."""
-        member = permissioning.member_by_id(self._state, bank)
-        if member is None:
-            raise DataError("an examination by a bank that is no member", field="bank")
-        return member.place
-
-    def days(self, place: str) -> _Days:
+    def days(self, place: bytes) -> _Days:
         """The calendar of a place."""
         return _Days(self._ledger, place)
 
@@ -160,9 +155,9 @@ class _Credit:
 class _Days:
     """One place's days as the calendar contract holds them on the replayed head. Days count from 1970-01-01."""
 
-    def __init__(self, ledger: Ledger, place: str) -> None:
+    def __init__(self, ledger: Ledger, place: bytes) -> None:
         self._ledger = ledger
-        self._place = place_key(place)
+        self._place = place
 
     def banking_day_of(self, instant: int) -> int:
         """The first banking day that has not closed at ``instant`` (UCP 33)."""
@@ -190,5 +185,4 @@ class _Days:
         return bool(banking)
 
     def _ask(self, function: str, day: int) -> Any:
-        data = bindings.encode_call("BankingCalendar", function, [self._place, day])
-        return bindings.decode_result("BankingCalendar", function, _call(self._ledger, _CALENDAR, data, "the calendar"))
+        return _ask(self._ledger, "BankingCalendar", _CALENDAR, function, [self._place, day])

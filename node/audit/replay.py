@@ -281,7 +281,9 @@ class _Replay:
         except DeadlineMismatch as error:
             finding = Finding(7, height, error.rule, error.message, error.field, error.expected, error.found)
             raise _Broken(finding) from error
-        except (DataError, ValueError) as error:
+        except UnavailableError:
+            raise
+        except _BAD_DATA as error:
             message = f"a stored deadline cannot be computed again: {_text(error)}"
             raise _Broken(Finding(7, height, "UCP 14(b)", message, "deadline")) from error
 

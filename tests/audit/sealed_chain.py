@@ -305,7 +305,7 @@ def tell_story(path: Path, *, genesis: Genesis | None = None, strict: bool = Fal
             send(DEVELOPER, to=friend, value=2, gasPrice=0, accessList=[]),
         ]
     )
-    credit = _issue(chronicle)
+    credit = issue(chronicle)
     chronicle.chain = replace(chronicle.chain, credit=credit)
     extend([chronicle.act(1, credit, lc.encode_advise(APPROVALS))], view=2)
     _present(chronicle, credit, timestamp=START + 86_400, previous=0)
@@ -323,7 +323,8 @@ def spender_address() -> Address:
     return created_address(Address(DEVELOPER.address), 2)
 
 
-def _issue(chronicle: Chronicle) -> Address:
+def issue(chronicle: Chronicle, reference_hash: bytes = b"\x20" * 32, **changes: Any) -> Address:
+    """A credit of the first bank, in a block of its own."""
     parties = lc.Parties(
         issuing_bank=MEMBERS[0].id,
         applicant=b"\xab" * 32,
@@ -331,7 +332,7 @@ def _issue(chronicle: Chronicle) -> Address:
         advising_bank=MEMBERS[1].id,
         beneficiary_bank=MEMBERS[1].id,
         nominated_bank=MEMBERS[1].id,
-        reference_hash=b"\x20" * 32,
+        reference_hash=reference_hash,
         currency="USD",
         exponent=2,
     )
@@ -343,7 +344,7 @@ def _issue(chronicle: Chronicle) -> Address:
         terms_hash=b"\x45" * 32,
         latest_shipment_day=date(2026, 6, 20),
     )
-    data = lc.encode_issue(parties, terms, APPROVALS)
+    data = issue_data(parties, terms, **changes)
     executed = chronicle.extend([chronicle.act(0, addresses.LETTER_OF_CREDIT_FACTORY, data)])
     (created,) = [
         event.args["credit"]
@@ -352,6 +353,13 @@ def _issue(chronicle: Chronicle) -> Address:
         and event.name == "CreditCreated"
     ]
     return Address(bytes(created))
+
+
+def issue_data(parties: lc.Parties, terms: lc.Terms, **changes: Any) -> bytes:
+    """Call data of an issue; ``changes`` are raw words of the terms, which the bindings would not let pass."""
+    _, values = bindings.decode_call(lc.FACTORY, lc.encode_issue(parties, terms, APPROVALS))
+    values["terms"] |= changes
+    return bindings.encode_call(lc.FACTORY, "issue", values)
 
 
 def _present(chronicle: Chronicle, credit: Address, *, timestamp: int, previous: int) -> None:
