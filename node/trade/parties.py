@@ -44,12 +44,22 @@ def find_by_bic(members: Iterable[BankRecord], bic: str | None) -> BankRecord | 
 
 
 def find_bank(members: Iterable[BankRecord], name: str) -> BankRecord:
-    """A member by BIC, name or 0x-address, as an officer writes it. DataError that lists the members otherwise."""
+    """A member by BIC, name or 0x-address, as an officer writes it; the beginning of a name will do where it is one
+    member's alone (``lioncity``). DataError that lists the members otherwise."""
     known = list(members)
     wanted = name.strip().lower()
     for member in known:
         keys = {member.name.lower(), "0x" + bytes(member.business_address).hex(), "0x" + bytes(member.id).hex()}
         if wanted in keys or (len(wanted) in (8, 11) and same_bic(member.bic, wanted)):
             return member
+    begin = _letters(wanted)
+    alike = [member for member in known if begin and _letters(member.name).startswith(begin)]
+    if len(alike) == 1:
+        return alike[0]
     names = ", ".join(f"{member.name} ({member.bic})" for member in known)
-    raise DataError(f"{name!r} is no member bank; members: {names}", field="bank")
+    problem = "may be more than one member bank" if alike else "is no member bank"
+    raise DataError(f"{name!r} {problem}; members: {names}", field="bank")
+
+
+def _letters(name: str) -> str:
+    return "".join(each for each in name.lower() if each.isalnum())
