@@ -1,7 +1,8 @@
 """The chain node of one bank: floors 0 to 8 of the house (ARCHITECTURE.md).
 
-Importing py_ecc computes tables for pairings, a fifth of a node's start, although no chain of ours reaches a pairing
-unless its genesis admits that precompile (P-6). So the modules that hold them are loaded when one is first called.
+Importing py_ecc computes tables for pairings, a third of a node's start, although no chain of ours reaches a pairing
+unless its genesis admits that precompile (P-6), and Cancun has none of BLS12-381. So the modules that hold them are
+loaded when one is first called.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from typing import Any
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")  # the C extension that node.keys uses too; the default is slower
 
 _LOADED_WHEN_CALLED: dict[str, tuple[str, ...]] = {
+    "eth.precompiles.bls12_381": (
+        "bls12_g1_add",
+        "bls12_g1_msm",
+        "bls12_g2_add",
+        "bls12_g2_msm",
+        "bls12_map_fp2_to_g2",
+        "bls12_map_fp_to_g1",
+        "bls12_pairing_check",
+    ),
     "py_ecc.bls12_381.bls12_381_pairing": ("final_exponentiate", "pairing"),
     "py_ecc.optimized_bls12_381.optimized_pairing": ("final_exponentiate", "pairing"),
     "py_ecc.optimized_bn128.optimized_pairing": ("final_exponentiate", "pairing"),

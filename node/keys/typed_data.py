@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eth_account.messages import encode_typed_data
-
 from node.errors import DataError
 from node.keys.hashing import keccak256
 from node.keys.secp256k1 import PrivateKey, recover_address
@@ -21,6 +19,8 @@ def eip712_digest(domain: Mapping[str, Any], types: FieldTypes, message: Mapping
 
     Raises DataError where message, types and domain do not fit each other.
     """
+    from eth_account.messages import encode_typed_data  # heavy, and most processes never sign typed data
+
     try:
         signable = encode_typed_data(
             domain_data=dict(domain),

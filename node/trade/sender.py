@@ -7,8 +7,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
-
 from contracts import bindings
 from node.errors import InvalidTransaction, PrayaError, UnavailableError
 from node.keys import keccak256
@@ -188,6 +186,8 @@ class ActSender:
 
 def sign_transaction(key: PrivateKey, *, chain_id: int, nonce: int, gas: int, to: bytes, data: bytes) -> bytes:
     """A signed EIP-1559 transaction at price 0 (P-2: the base fee is always 0)."""
+    from eth_account import Account  # heavy: not before the first act
+
     signed = Account.sign_transaction(
         {
             "type": 2,
