@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 
 from node.console import acting, documents, reading
+from node.console.references import References
 from node.console.render import STATIC_TYPES, Renderer
 from node.console.uploads import FORMS_AT_ONCE, Form, read_form
 from node.console.visit import Answer, NotFound, Visit
@@ -92,6 +93,7 @@ class Console:
         self._place: str = me["place"]
         self._cookie = cookie_name(me["id"])
         self._visitor_cookie = self._cookie + "_in"
+        self._references = References()
         self._brake = LoginBrake()
         self._uploads = asyncio.Semaphore(FORMS_AT_ONCE)
         self._renderer = Renderer(place=self._place, environment=environment, bank=bank)
@@ -138,7 +140,9 @@ class Console:
             user = signed_in(self._desk.users, token)
             posted = request.method == "POST"
             form = await self._checked_form(request, token, self._uploads) if posted else Form()
-            visit = Visit(request, self._desk, user, csrf_token(token or ""), self._place, form, self._renderer)
+            visit = Visit(
+                request, self._desk, user, csrf_token(token or ""), self._place, form, self._renderer, self._references
+            )
             return await answer(visit)
 
         return handle

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from node.console.formats import money
 from node.console.uploads import Form, Upload
 from node.console.words import DISPOSALS, label
 from node.errors import DataError
@@ -109,7 +110,8 @@ def _parts(name: str, subject: Mapping[str, Any] | None) -> tuple[tuple[str, str
     options = []
     for each in subject.get(kind, ()):
         number = str(each["offer"] if kind == "offers" else each["index"])
-        about = each.get("amount") or each.get("status") or each.get("state") or ""
+        amount = money(each["amount"], subject["currency"]) if "amount" in each else ""
+        about = amount or each.get("status") or each.get("state") or ""
         options.append((number, f"{kind[:-1].capitalize()} {number} · {about}"))
     return (("", "–"), *options) if options else ()
 

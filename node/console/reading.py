@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
 from node.console import formats, words
+from node.console.references import reference_in
 from node.console.visit import NotFound, Visit, download
-from node.errors import DataError, PrayaError, UnavailableError
+from node.errors import DataError, UnavailableError
 from node.trade.overrides import field_text
-from node.trade.service import TradeService
 from node.trade.swift import SwiftError, parse_mt
 
-REFERENCES_MAX: Final = 5_000
-"""References (field 20, invoice numbers) that are kept in memory for lists."""
-REFERENCES_OPENED_MAX: Final = 25
-"""Sealed texts that one page opens for its list."""
-REFERENCES_WAIT_S: Final = 2.0
+ROWS_MAX: Final = 200
+"""Rows of a list on one page; a filter narrows it."""
 RUNNING: Final = ("EXAMINING", "PRECLUDED")
-
-
-class References:
-    """What officers call a deal: read from its sealed text, so only this bank's own deals have one."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, str] = OrderedDict()
-
-    async def of(self, desk: TradeService, views: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """References by address, as far as they can be read in a moment; the rest come with a later page."""
-        missing = [view["address"] for view in views if view["address"] not in self._known]
-        try:
-            async with asyncio.timeout(REFERENCES_WAIT_S):
-                for view in views:
-                    if view["address"] in missing[:REFERENCES_OPENED_MAX]:
-                        self.keep(view["address"], await _reference(desk, view))
-        except TimeoutError:
-            pass  # a custodian is slow: the list is shown without
-        return {view["address"]: self._known.get(view["address"], "") for view in views}
-
-    def keep(self, address: str, reference: str) -> None:
-        """Remember one; bounded, the oldest is forgotten."""
-        if reference:
-            self._known[address] = reference
-            while len(self._known) > REFERENCES_MAX:
-                self._known.popitem(last=False)
-
-
-_references: WeakKeyDictionary[TradeService, References] = WeakKeyDictionary()
-
-
-def references_of(desk: TradeService) -> References:
-    """The references that this desk's pages have read so far."""
-    return _references.setdefault(desk, References())
-
-
-async def _reference(desk: TradeService, view: Mapping[str, Any]) -> str:
-    try:
-        full = await (desk.credit if "advice" in view else desk.invoice)(view["address"])
-    except PrayaError:
-        return ""
-    return reference_in(full)
-
-
-def reference_in(view: Mapping[str, Any]) -> str:
-    """Field 20 or the invoice's number, where the sealed text is open here."""
-    if terms := view.get("sealed_terms"):
-        return str(terms.get("terms", {}).get("reference", ""))
-    if found := view.get("sealed_invoice"):
-        return str(found.get("invoice", {}).get("number", ""))
-    return ""
 
 
 # ---------------------------------------------------------------------- worklist
@@ -86,7 +29,7 @@ async def worklist(visit: Visit) -> web.StreamResponse:
     desk = visit.desk
     work = await desk.worklist(visit.user)
     views = {view["address"]: view for view in [*await desk.credits(), *await desk.invoices(mine=True)]}
-    references = await references_of(desk).of(desk, [views[a] for a in {t["address"]: 0 for t in work["turns"]}])
+    references = await visit.references.of(desk, [views[a] for a in {t["address"]: 0 for t in work["turns"]}])
     turns = [
         {
             **turn,
@@ -145,9 +88,8 @@ def _counterparty(view: Mapping[str, Any], me: str) -> str:
 async def credits_list(visit: Visit) -> web.StreamResponse:
     """Credits, newest first: this bank's, or every member's facts with ``?all=1``."""
     everything = visit.query("all") == "1"
-    views = await visit.desk.credits(mine=not everything)
+    views, references, left = await _listed(visit, await visit.desk.credits(mine=not everything))
     now = visit.desk.me()["block_time"]
-    references = await references_of(visit.desk).of(visit.desk, views)
     rows = [
         {
             "view": view,
@@ -156,13 +98,31 @@ async def credits_list(visit: Visit) -> web.StreamResponse:
         }
         for view in views
     ]
-    return visit.page("credits.html", "credits", rows=rows, everything=everything)
+    return visit.page("credits.html", "credits", rows=rows, everything=everything, left=left, wanted=visit.query("q"))
+
+
+async def _listed(
+    visit: Visit, views: Sequence[Mapping[str, Any]]
+) -> tuple[list[Mapping[str, Any]], dict[str, str], int]:
+    """The views that hold every word of ``?q=``, their references, and how many more there are than one page shows."""
+    wanted = visit.query("q").lower().split()
+    references = await visit.references.of(visit.desk, views)
+    if wanted:
+        views = [view for view in views if all(word in _searched(view, references) for word in wanted)]
+    return list(views[:ROWS_MAX]), references, max(0, len(views) - ROWS_MAX)
+
+
+def _searched(view: Mapping[str, Any], references: Mapping[str, str]) -> str:
+    """What a row of a list can be found by."""
+    banks = [value for key, value in [*view.items(), *view.get("parties", {}).items()] if key.endswith("_bank_name")]
+    parts = [references.get(view["address"]), view["address"], view["currency"], view["amount"], *banks]
+    return " ".join([*(str(part) for part in parts if part), words.next_actor(view)]).lower()
 
 
 async def credit(visit: Visit) -> web.StreamResponse:
     """One credit with its clocks, timeline, sealed texts where this bank may read them, and the proof."""
     view = await found(visit, "credit")
-    references_of(visit.desk).keep(view["address"], reference_in(view))
+    visit.references.keep(view["address"], reference_in(view))
     me, now = visit.desk.me(), visit.desk.me()["block_time"]
     names, places = visit.names(), visit.places()
     clocks = {
@@ -299,10 +259,9 @@ async def refusal_message(visit: Visit) -> web.StreamResponse:
 async def invoices_list(visit: Visit) -> web.StreamResponse:
     """Registered invoices; all by default, since any bank may offer."""
     mine = visit.query("mine") == "1"
-    views = await visit.desk.invoices(mine=mine)
-    references = await references_of(visit.desk).of(visit.desk, views)
+    views, references, left = await _listed(visit, await visit.desk.invoices(mine=mine))
     rows = [{"view": view, "reference": references[view["address"]]} for view in views]
-    return visit.page("invoices.html", "invoices", rows=rows, mine=mine)
+    return visit.page("invoices.html", "invoices", rows=rows, mine=mine, left=left, wanted=visit.query("q"))
 
 
 async def invoice(visit: Visit) -> web.StreamResponse:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from node.console.references import References
 from node.console.render import Renderer
 from node.console.uploads import Form, safe_name
 from node.errors import DataError
@@ -31,6 +32,7 @@ class Visit:
     place: str
     form: Form
     renderer: Renderer
+    references: References
 
     def path(self, name: str) -> str:
         """A part of the path."""

@@ -68,8 +68,9 @@ async def test_sign_in_draft_approve_and_follow_to_final(consoles: Consoles) -> 
     await maker.get(f"/credits/{credit.group(1)}")
     for text in ("IMP-2026-0017", "Nanshan Bank to advise", "30 Apr 2026", "Timeline"):
         assert text in maker.page
-    await maker.get("/credits")
-    assert "IMP-2026-0017" in maker.page
+    for query, there in (("", True), ("?q=imp-2026", True), ("?q=nanshan+usd+advise", True), ("?q=eur", False)):
+        await maker.get(f"/credits{query}")
+        assert ("IMP-2026-0017" in maker.page) is there, query
 
 
 async def test_session_cookie_and_headers(consoles: Consoles) -> None:
