@@ -17,6 +17,7 @@ from typing import Any
 os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")  # the C extension that node.keys uses too; the default is slower
 
 _LOADED_WHEN_CALLED: dict[str, tuple[str, ...]] = {
+    "Crypto.Hash.keccak": ("new",),  # for ethash alone; it compiles C declarations when it is imported
     "eth.precompiles.bls12_381": (
         "bls12_g1_add",
         "bls12_g1_msm",

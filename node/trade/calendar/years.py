@@ -13,8 +13,6 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from contracts.banking_calendar import Hours, YearCalendar
 from node.errors import DataError
 from node.trade.calendar.places import Place, require_place
@@ -59,6 +57,8 @@ def compute_years(
 
 
 def _closed_days(place: Place, year: int) -> tuple[frozenset[date], frozenset[date]]:
+    import holidays  # heavy, and needed only where a calendar is made
+
     calendar = holidays.country_holidays(
         place.country, subdiv=place.subdivision, years=[year], categories=place.categories, language="en_US"
     )
