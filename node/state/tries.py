@@ -1,11 +1,11 @@
-"""Merkle-Patricia tries over the node table of the database (py-trie's HexaryTrie, secure keys).
+"""What stands in the state's Merkle-Patricia tries (secure keys), with proofs and walks over their nodes.
 
 Nodes are stored by their keccak-256 and never deleted, so every committed root stays readable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import rlp
@@ -13,21 +13,31 @@ from rlp.codec import encode_raw
 from trie import HexaryTrie
 from trie.exceptions import MissingTrieNode
 from trie.utils.nibbles import bytes_to_nibbles
-from trie.utils.nodes import extract_key, is_extension_node, is_leaf_node
+from trie.utils.nodes import extract_key, is_leaf_node
 
 from node.errors import DataError
 from node.keys.hashing import keccak256
+from node.state.batch_trie import EMPTY_ROOT, INLINE_NODE_BYTES, NodeReader, read_trie, update_trie
+from node.state.plain_trie import StoredNodes
 from node.types import Account, Hash32
 
-NodeReader = Callable[[bytes], bytes | None]
-"""Node body by its hash."""
+__all__ = [
+    "EMPTY_CODE_HASH",
+    "EMPTY_ROOT",
+    "AccountLeaf",
+    "NodeReader",
+    "decode_word",
+    "encode_word",
+    "leaves",
+    "minimal_bytes",
+    "prove",
+    "read_trie",
+    "storage_key",
+    "update_trie",
+]
 
-EMPTY_ROOT = Hash32(bytes.fromhex("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"))
-"""Root of the trie without keys: keccak256(rlp(b""))."""
 EMPTY_CODE_HASH = Hash32(bytes.fromhex("c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"))
 """keccak256(b"")."""
-INLINE_NODE_BYTES = 32
-"""A node whose RLP is shorter stands inside its parent (yellow paper, appendix D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,84 +97,10 @@ def decode_word(data: bytes) -> int:
     return int.from_bytes(rlp.decode(data), "big") if data else 0
 
 
-class _Nodes:
-    """Node table with fresh nodes on top; what py-trie calls a database."""
-
-    def __init__(self, read: NodeReader) -> None:
-        self._read = read
-        self.fresh: dict[bytes, bytes] = {}
-
-    def __getitem__(self, node_hash: bytes) -> bytes:
-        body = self.fresh.get(node_hash) or self._read(node_hash)
-        if body is None:
-            raise KeyError(node_hash)
-        return body
-
-    def __setitem__(self, node_hash: bytes, body: bytes) -> None:
-        self.fresh[node_hash] = body
-
-    def __contains__(self, node_hash: bytes) -> bool:
-        return node_hash in self.fresh or self._read(node_hash) is not None
-
-
-def update_trie(
-    read: NodeReader, root: Hash32, changes: Iterable[tuple[bytes, bytes]]
-) -> tuple[Hash32, dict[bytes, bytes]]:
-    """Apply (key, value) pairs (b"" deletes) to the trie at ``root``.
-
-    Returns the new root and the fresh nodes that it reaches; intermediate nodes of the work are dropped.
-    Raises DataError where a node of the old trie is missing.
-    """
-    nodes = _Nodes(read)
-    trie = HexaryTrie(nodes, root)
-    try:
-        for key, value in changes:
-            trie.set(key, value)
-    except MissingTrieNode as error:
-        raise DataError(f"trie node {error.missing_node_hash!r} is missing", field="trie") from error
-    return Hash32(trie.root_hash), _reachable(trie.root_hash, nodes.fresh)
-
-
-def _reachable(root: bytes, fresh: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    reached: dict[bytes, bytes] = {}
-    waiting = [root]
-    while waiting:
-        node_hash = waiting.pop()
-        body = fresh.get(node_hash)
-        if body is not None and node_hash not in reached:
-            reached[node_hash] = body
-            waiting.extend(_child_hashes(rlp.decode(body)))
-    return reached
-
-
-def _child_hashes(node: list[bytes | list[bytes]]) -> Iterator[bytes]:
-    """Hashes that a decoded node points at, those of nodes embedded in it included."""
-    if len(node) == 17:
-        children = node[:16]
-    elif is_extension_node(node):
-        children = [node[1]]
-    else:
-        return
-    for child in children:
-        if isinstance(child, list):
-            yield from _child_hashes(child)  # type: ignore[arg-type]
-        elif child:
-            yield child
-
-
-def read_trie(read: NodeReader, root: Hash32, key: bytes) -> bytes:
-    """The value at ``key``, b"" where absent; DataError where a node is missing."""
-    try:
-        value: bytes = HexaryTrie(_Nodes(read), root).get(key)
-    except MissingTrieNode as error:
-        raise DataError(f"no state at root 0x{root.hex()}: a trie node is missing", field="trie") from error
-    return value
-
-
 def prove(read: NodeReader, root: Hash32, key: bytes) -> tuple[bytes, ...]:
     """RLP of the nodes on the way to ``key``, root first, as eth_getProof gives them (EIP-1186)."""
     try:
-        path = HexaryTrie(_Nodes(read), root).get_proof(key)
+        path = HexaryTrie(StoredNodes(read), root).get_proof(key)
     except (KeyError, MissingTrieNode) as error:
         raise DataError(f"no state at root 0x{root.hex()}: a trie node is missing", field="trie") from error
     encoded = [rlp.encode(node) for node in path]

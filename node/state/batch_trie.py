@@ -1,0 +1,297 @@
+"""Merkle-Patricia tries changed in batches: each node on the way to a change is read, built and hashed once.
+
+py-trie (node.state.plain_trie) hashes and stores every node on the way at each key; it is the tests' oracle. All keys
+of a trie have one length, as keccak-256 makes them, so that no branch holds a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from node.errors import DataError, ImpossibleState
+from node.keys.hashing import keccak256
+from node.types import Hash32
+
+NodeReader = Callable[[bytes], bytes | None]
+"""Node body by its hash."""
+
+EMPTY_ROOT = Hash32(bytes.fromhex("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"))
+"""Root of the trie without keys: keccak256(rlp(b""))."""
+INLINE_NODE_BYTES = 32
+"""A node whose RLP is shorter stands inside its parent (Yellow Paper, appendix D)."""
+
+_NOTHING = b"\x80"
+"""RLP of no bytes: no child, or no value in a branch."""
+_HASH = b"\xa0"
+"""RLP prefix of 32 bytes."""
+_CHILDREN = "0123456789abcdef"
+_FULL_BRANCH = b"\xf9\x02\x11"
+"""How the RLP of a branch of sixteen hashes begins."""
+_REFERENCE_BYTES = 33
+
+_Reference = bytes
+"""A child as it stands in its parent's RLP: a hash with its prefix, a short node itself, or nothing."""
+_Entry = tuple[str, bytes]
+"""Key in hexadecimal digits (nibbles), and the RLP of its value; b"" deletes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    path: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Extension:
+    path: str
+    child: _Reference
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    children: list[_Reference]
+
+
+_Node = _Leaf | _Extension | _Branch
+
+
+def update_trie(
+    read: NodeReader, root: Hash32, changes: Iterable[tuple[bytes, bytes]]
+) -> tuple[Hash32, dict[bytes, bytes]]:
+    """Apply (key, value) pairs (b"" deletes; the last of equal keys counts) to the trie at ``root``.
+
+    Returns the new root and the nodes on the way to the changes, by their hashes. Raises DataError where a node of
+    the old trie is missing.
+    """
+    entries = sorted({key.hex(): _string(value) if value else b"" for key, value in changes}.items())
+    if not entries:
+        return root, {}
+    batch = _Batch(read)
+    before = None if root == EMPTY_ROOT else batch.load(_HASH + root)
+    after = batch.changed(before, entries, 0)
+    if after is None:
+        return EMPTY_ROOT, batch.fresh
+    body = _encode(after)
+    new_root = keccak256(body)
+    batch.fresh[new_root] = body
+    return new_root, batch.fresh
+
+
+def read_trie(read: NodeReader, root: Hash32, key: bytes) -> bytes:
+    """The value at ``key``, b"" where absent; DataError where a node is missing."""
+    if root == EMPTY_ROOT:
+        return b""
+    digits = key.hex()
+    batch = _Batch(read)
+    reference = _HASH + root
+    depth = 0
+    while reference != _NOTHING:
+        node = batch.load(reference)
+        if isinstance(node, _Branch):
+            reference = node.children[int(digits[depth], 16)]
+            depth += 1
+        elif not digits.startswith(node.path, depth):
+            return b""
+        elif isinstance(node, _Leaf):
+            return _content(node.value)
+        else:
+            reference = node.child
+            depth += len(node.path)
+    return b""
+
+
+class _Batch:
+    """One batch of changes: reads old nodes, and collects the new ones."""
+
+    def __init__(self, read: NodeReader) -> None:
+        self._read = read
+        self.fresh: dict[bytes, bytes] = {}
+
+    def load(self, reference: _Reference) -> _Node:
+        """The node behind a reference."""
+        if len(reference) < _REFERENCE_BYTES:
+            return _decode(reference)
+        body = self._read(reference[1:])
+        if body is None:
+            raise DataError(f"trie node 0x{reference[1:].hex()} is missing", field="trie")
+        return _decode(body)
+
+    def changed(self, node: _Node | None, entries: list[_Entry], depth: int) -> _Node | None:
+        """``node``, which stands ``depth`` digits down, after ``entries``, which agree in all digits above it."""
+        if isinstance(node, _Branch):
+            return self._changed_branch(node.children.copy(), entries, depth)
+        if isinstance(node, _Extension):
+            return self._changed_extension(node, entries, depth)
+        if isinstance(node, _Leaf):
+            key = entries[0][0][:depth] + node.path
+            entries = sorted({key: node.value, **dict(entries)}.items())
+        return self._built([entry for entry in entries if entry[1]], depth)
+
+    def _changed_branch(
+        self, children: list[_Reference], entries: list[_Entry], depth: int, nodes: dict[int, _Node] | None = None
+    ) -> _Node | None:
+        """A branch after ``entries``; ``nodes`` are children that have no reference yet."""
+        waiting: dict[int, _Node] = nodes or {}
+        for index, group in _groups(entries, depth):
+            child = waiting.pop(index, None)
+            if child is None and children[index] != _NOTHING:
+                child = self.load(children[index])
+            changed = self.changed(child, group, depth + 1)
+            children[index] = _NOTHING
+            if changed is not None:
+                waiting[index] = changed
+        kept = [index for index in range(16) if index in waiting or children[index] != _NOTHING]
+        if not kept:
+            return None
+        if len(kept) == 1:
+            (index,) = kept
+            return self._under(_CHILDREN[index], waiting.get(index) or self.load(children[index]))
+        for index, child in waiting.items():
+            children[index] = self._reference(child)
+        return _Branch(children)
+
+    def _changed_extension(self, node: _Extension, entries: list[_Entry], depth: int) -> _Node | None:
+        path = node.path
+        # What is not below the extension cannot be deleted.
+        entries = [entry for entry in entries if entry[1] or entry[0].startswith(path, depth)]
+        if not entries:
+            return node
+        shared = min(_shared(path, key, depth) for key in (entries[0][0], entries[-1][0]))  # sorted: the least
+        if shared == len(path):
+            return self._under(path, self.changed(self.load(node.child), entries, depth + shared))
+        rest = path[shared + 1 :]
+        below = _Extension(rest, node.child) if rest else self.load(node.child)
+        nodes: dict[int, _Node] = {int(path[shared], 16): below}
+        return self._under(path[:shared], self._changed_branch([_NOTHING] * 16, entries, depth + shared, nodes))
+
+    def _built(self, entries: list[_Entry], depth: int) -> _Node | None:
+        """A trie of nothing but ``entries``, none of which deletes."""
+        if not entries:
+            return None
+        first, last = entries[0][0], entries[-1][0]
+        if len(entries) == 1:
+            return _Leaf(first[depth:], entries[0][1])
+        shared = depth
+        while first[shared] == last[shared]:
+            shared += 1
+        children = [_NOTHING] * 16
+        for index, group in _groups(entries, shared):
+            child = self._built(group, shared + 1)
+            if child is not None:
+                children[index] = self._reference(child)
+        return self._under(first[depth:shared], _Branch(children))
+
+    def _under(self, path: str, node: _Node | None) -> _Node | None:
+        """``node`` with ``path`` before it; what has a path of its own takes it in."""
+        if not path or node is None:
+            return node
+        if isinstance(node, _Leaf):
+            return _Leaf(path + node.path, node.value)
+        if isinstance(node, _Extension):
+            return _Extension(path + node.path, node.child)
+        return _Extension(path, self._reference(node))
+
+    def _reference(self, node: _Node) -> _Reference:
+        """How a parent names ``node``, which is final with this."""
+        body = _encode(node)
+        if len(body) < INLINE_NODE_BYTES:
+            return body
+        node_hash = keccak256(body)
+        self.fresh[node_hash] = body
+        return _HASH + node_hash
+
+
+def _groups(entries: list[_Entry], depth: int) -> list[tuple[int, list[_Entry]]]:
+    """Runs of entries with the same digit at ``depth``."""
+    if len(entries) == 1:
+        return [(int(entries[0][0][depth], 16), entries)]
+    groups: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry[0][depth], []).append(entry)
+    return [(int(digit, 16), group) for digit, group in groups.items()]
+
+
+def _shared(path: str, key: str, depth: int) -> int:
+    """Digits of ``path`` that ``key`` has from ``depth`` on."""
+    if key.startswith(path, depth):
+        return len(path)
+    return next(index for index, digit in enumerate(path) if key[depth + index] != digit)
+
+
+# --- RLP of nodes (Yellow Paper, appendices B to D) ---------------------------------------------------
+
+
+def _encode(node: _Node) -> bytes:
+    if isinstance(node, _Branch):
+        return _list(b"".join(node.children) + _NOTHING)
+    if isinstance(node, _Leaf):
+        return _list(_string(_hex_prefix(node.path, 2)) + node.value)
+    return _list(_string(_hex_prefix(node.path, 0)) + node.child)
+
+
+def _hex_prefix(path: str, flag: int) -> bytes:
+    return bytes.fromhex(f"{flag + 1}{path}" if len(path) % 2 else f"{flag}0{path}")
+
+
+def _decode(body: bytes) -> _Node:
+    if len(body) == 532 and body.startswith(_FULL_BRANCH) and body.endswith(_NOTHING):
+        children = [body[at : at + _REFERENCE_BYTES] for at in range(3, 531, _REFERENCE_BYTES)]
+        if all(child[0] == 0xA0 for child in children):
+            return _Branch(children)
+    items = _items(body)
+    if len(items) == 17 and items[16] == _NOTHING:
+        return _Branch(items[:16])
+    if len(items) != 2:
+        raise ImpossibleState(f"a trie node of {len(items)} items, or a branch with a value")
+    path = _content(items[0]).hex()
+    flag = int(path[0], 16)
+    digits = path[1:] if flag & 1 else path[2:]
+    return _Leaf(digits, items[1]) if flag & 2 else _Extension(digits, items[1])
+
+
+def _items(body: bytes) -> list[bytes]:
+    """The items of an RLP list, each with its prefix."""
+    at, end = _span(body, 0)
+    items = []
+    while at < end:
+        _, after = _span(body, at)
+        items.append(body[at:after])
+        at = after
+    return items
+
+
+def _content(item: bytes) -> bytes:
+    """The bytes of an RLP string."""
+    start, end = _span(item, 0)
+    return item[start:end]
+
+
+def _span(body: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the RLP item at ``at`` starts and ends."""
+    prefix = body[at]
+    if prefix < 0x80:
+        return at, at + 1
+    size = prefix - (0xC0 if prefix >= 0xC0 else 0x80)
+    start = at + 1
+    if size > 55:
+        start += size - 55
+        size = int.from_bytes(body[at + 1 : start], "big")
+    return start, start + size
+
+
+def _string(data: bytes) -> bytes:
+    if len(data) == 1 and data[0] < 0x80:
+        return data
+    return _prefix(len(data), 0x80) + data
+
+
+def _list(payload: bytes) -> bytes:
+    return _prefix(len(payload), 0xC0) + payload
+
+
+def _prefix(size: int, offset: int) -> bytes:
+    if size < 56:
+        return bytes((offset + size,))
+    encoded = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((offset + 55 + len(encoded),)) + encoded
