@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from consensus.validators import quorum_size
 from node.api import add_api
 from node.api.routes import BODY_BYTES_MAX as API_BODY_BYTES_MAX
+from node.console import add_console
 from node.execution.transition import ExecutedBlock
 from node.rpc import RpcContext, RpcServer, SyncProgress
 from node.types import to_hex
@@ -49,6 +50,7 @@ class Doors:
         health = HttpServer(health_application(node.metrics, self._status.checks), listen.host, listen.metrics_port)
         web = new_application(listen.allowed_hosts, body_bytes_max=API_BODY_BYTES_MAX)
         add_api(web, node.desk)
+        add_console(web, node.desk, environment=node.config.node.environment, bank=node.config.node.member)
         self._listeners: list[Listener] = [health, rpc, HttpServer(web, listen.host, listen.web_port)]
 
     async def start(self) -> None:
