@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def read_clock_steps(path: Path) -> list[ClockStep]:
         raise DataError(f"{path} is no test clock: {error}", field="steps") from error
     if not 0 < len(steps) <= STEPS_MAX:
         raise DataError(f"{path}: {len(steps)} steps, the limit is 1 to {STEPS_MAX}", field="steps")
-    for earlier, later in zip(steps, steps[1:], strict=False):
+    for earlier, later in itertools.pairwise(steps):
         if later.at_s < earlier.at_s or later.offset_s < earlier.offset_s:
             raise DataError(f"{path}: the test clock moves forward only", field="steps")
     return steps
