@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from node.cli import desk
+from node.cli import desk, texts
 from node.cli.trade_commands import As, AsJson, show
-from node.errors import ConfigError
+from node.errors import DataError
 from node.trade.act_list import ACTS
 from node.trade.acts import Act, Param
 
@@ -58,7 +58,7 @@ def _command(act: Act) -> Callable[..., None]:
     def run(as_: str | None = None, as_json: bool = False, **given: Any) -> None:
         params = {p.name: value for p in act.params if (value := _value(p, given[p.name])) is not None}
         draft = desk.open_desk(as_).post("/drafts", {"act": act.name, "params": params})
-        show(draft, as_json, draft_text(draft))
+        show(draft, as_json, texts.draft_text(draft))
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -108,12 +108,13 @@ def _value(param: Param, given: Any) -> Any:
 def _pair(param: Param, text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--{param.name} takes KEY=TEXT, not {text!r}", field=param.name)
+        form = "TAG=TEXT" if param.kind == "settings" else "KEY=TEXT"
+        raise typer.BadParameter(f"takes {form}, not {text!r}", param_hint=f"--{param.name}")
     return key, value
 
 
 def read_text(path: Path) -> str:
-    """A text file, UTF-8 or Latin-1. ConfigError names the file."""
+    """A text file, UTF-8 or Latin-1. DataError names the file."""
     raw = _read(path)
     try:
         return raw.decode("utf-8")
@@ -124,40 +125,16 @@ def read_text(path: Path) -> str:
 def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
-            raise ConfigError(f"{path} is over the size limit of {FILE_BYTES_MAX} bytes", field="file")
+            raise DataError(f"{path} is over the size limit of {FILE_BYTES_MAX} bytes", field="file")
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", field="file") from error
+        raise DataError(f"cannot read {path}: {error.strerror}", field="file") from error
 
 
 def read_file(path: Path) -> dict[str, str]:
-    """A file as the REST door takes it: name, media type, content in base64. ConfigError names the file."""
+    """A file as the REST door takes it: name, media type, content in base64. DataError names the file."""
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return {"name": path.name, "media_type": media_type, "content_base64": base64.b64encode(_read(path)).decode()}
-
-
-def draft_text(draft: dict[str, Any]) -> str:
-    """A draft as its maker sees it: what will be signed, and everything that officers must know first."""
-    lines = [f"draft {draft['id']}: {draft['act']}, hash {draft['hash']}"]
-    lines += [f"  signs {call['contract']}.{call['function']} at {call['to']}" for call in draft["calls"]]
-    for name, value in draft["notes"].items():
-        lines += _note_lines(name, value)
-    lines.append(f"approve: praya approve {draft['id']} --as checker")
-    return "\n".join(lines)
-
-
-def _note_lines(name: str, value: Any) -> list[str]:
-    if value in (None, [], {}, ""):
-        return []
-    if isinstance(value, list):
-        return [f"  {name}:", *(f"    - {_flat(entry)}" for entry in value)]
-    return [f"  {name}: {_flat(value)}"]
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_flat(entry)}" for key, entry in value.items() if entry not in (None, ""))
-    return str(value)
 
 
 # --- reading --------------------------------------------------------------------------------------------
@@ -170,26 +147,13 @@ Anchor = Annotated[str, typer.Argument(help="The document's anchor, 0x and 64 he
 def lc_show(credit: Address, as_: As = None, as_json: AsJson = False) -> None:
     """One credit: facts, clocks, whose turn it is."""
     found = desk.open_desk(as_).get(f"/credits/{credit}")
-    lines = [
-        f"credit {found['address']}: {found['life']}, {found['currency']} {found['amount']}, "
-        f"drawn {found['drawn']}, available {found['available']}",
-        f"  issued by {found['parties']['issuing_bank_name']}, advised by {found['parties']['advising_bank_name']}",
-    ]
-    for presentation in found["presentations"]:
-        for each in presentation["examinations"]:
-            lines.append(
-                f"  presentation {presentation['index']}: {found['currency']} {presentation['amount']}, "
-                f"{each['bank_name']}: {each['standing']}"
-            )
-    lines += [f"  next: {_flat(turn)}" for turn in found["next"]]
-    show(found, as_json, "\n".join(lines))
+    show(found, as_json, texts.credit_text(found))
 
 
 def lc_list(as_: As = None, everything: All = False, as_json: AsJson = False) -> None:
     """Credits, newest first."""
     rows = desk.open_desk(as_).get("/credits", mine="0" if everything else "1")
-    text = "\n".join(f"{r['address']}  {r['life']:<10} {r['currency']} {r['amount']:>18}" for r in rows)
-    show(rows, as_json, text or "none")
+    show(rows, as_json, texts.credit_rows(rows))
 
 
 def lc_apply(
@@ -202,7 +166,7 @@ def lc_apply(
     """Record a customer's application; it stays in the bank's own database."""
     body = {"mt700": read_text(mt700), "lenient": lenient, "note": note}
     found = desk.open_desk(as_).post("/applications", body)
-    show(found, as_json, f"application {found['id']}\n" + reading_text(found["shown"]))
+    show(found, as_json, f"application {found['id']}\n" + texts.reading_text(found["shown"]))
 
 
 def lc_read(
@@ -217,7 +181,7 @@ def lc_read(
     pairs = [list(_pair(Param("set", "settings"), text)) for text in restated or []]
     body = {"mt700": read_text(mt700), "lenient": lenient, "set": pairs, "advising": advising}
     found = desk.open_desk(as_).post("/readings/mt700", body)
-    show(found, as_json, reading_text(found))
+    show(found, as_json, texts.reading_text(found))
 
 
 def lc_mt734(
@@ -233,11 +197,7 @@ def lc_mt734(
 def invoice_show(invoice: Address, as_: As = None, as_json: AsJson = False) -> None:
     """One invoice with its offers."""
     found = desk.open_desk(as_).get(f"/invoices/{invoice}")
-    show(
-        found,
-        as_json,
-        "\n".join(f"{k}: {_flat(v)}" for k, v in found.items() if k not in ("timeline", "sealed_invoice")),
-    )
+    show(found, as_json, texts.invoice_text(found))
 
 
 def invoice_list(
@@ -247,7 +207,7 @@ def invoice_list(
 ) -> None:
     """Invoices, newest first."""
     rows = desk.open_desk(as_).get("/invoices", mine="1" if mine else "0")
-    show(rows, as_json, "\n".join(f"{r['address']}  {_flat(r.get('state', ''))}" for r in rows) or "none")
+    show(rows, as_json, texts.invoice_rows(rows))
 
 
 def doc_fetch(
@@ -284,14 +244,6 @@ def doc_list(
     """Documents that this bank sealed or opened."""
     rows = desk.open_desk(as_).get("/documents", **({"subject": subject} if subject else {}))
     show(rows, as_json, "\n".join(f"{r['anchor']}  {r['kind']:<14} {r['name']}" for r in rows) or "none")
-
-
-def reading_text(found: dict[str, Any]) -> str:
-    """A message as it was read: terms, deviations, what no contract enforces, obstacles."""
-    terms = dict(found["terms"])
-    lines = [f"  {name}: {_flat(value)}" for name, value in terms.items() if value not in (None, "", [], {})]
-    lines += [f"obstacle {_flat(each)}" for each in found["obstacles"]]
-    return "\n".join(lines)
 
 
 _READERS: dict[str, dict[str, Callable[..., None]]] = {
