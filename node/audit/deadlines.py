@@ -49,6 +49,7 @@ def check_deadlines(ledger: Ledger, executed: ExecutedBlock) -> int:
     """
     count = 0
     state = ledger.state_at(executed.block.header)
+    views = _Views(ledger)
     for receipt in executed.receipts:
         for log in receipt.logs:
             check = _CHECKS.get(log.topics[0]) if log.topics else None
@@ -57,7 +58,7 @@ def check_deadlines(ledger: Ledger, executed: ExecutedBlock) -> int:
             event = bindings.decode_event(lc.CONTRACT, log.topics, log.data)
             if event is None:
                 raise DataError("a credit's event does not decode", field="event")
-            count += check(_Credit(ledger, log.address), executed.block.header.timestamp, event)
+            count += check(_Credit(views, log.address), executed.block.header.timestamp, event)
     return count
 
 
@@ -122,41 +123,54 @@ def _is_credit(state: StateReader, address: Address) -> bool:
     return account is not None and account.code_hash == _CREDIT_CODE_HASH
 
 
-def _ask(ledger: Ledger, contract: str, to: Address, function: str, args: Sequence[Any]) -> Any:
-    """What a view answers on the replayed head, undecorated: days and places as the contracts hold them, since a
-    credit may name any place and any day, and a false alarm about them would be as bad as a missed one."""
-    data = bindings.encode_call(contract, function, args)
-    result = ledger.call(CallRequest(to=to, data=data), ledger.head)
-    if result.error is not None:
-        raise DataError(f"{contract} at {to_hex(to)} does not answer {function}: {result.error}", field=function)
-    return bindings.decode_result(contract, function, result.output)
+class _Views:
+    """What contracts answer on the replayed head, each question asked once.
+
+    Words are left as the contracts hold them, undecorated: a credit may name any place and any day, and a false alarm
+    about them would be as bad as a missed one.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._answers: dict[tuple[Address, bytes], Any] = {}
+
+    def ask(self, contract: str, to: Address, function: str, args: Sequence[Any]) -> Any:
+        """The decoded answer of a view; DataError where there is none."""
+        data = bindings.encode_call(contract, function, args)
+        if (to, data) not in self._answers:
+            result = self._ledger.call(CallRequest(to=to, data=data), self._ledger.head)
+            if result.error is not None:
+                message = f"{contract} at {to_hex(to)} does not answer {function}: {result.error}"
+                raise DataError(message, field=function)
+            self._answers[to, data] = bindings.decode_result(contract, function, result.output)
+        return self._answers[to, data]
 
 
 class _Credit:
     """One credit, and the calendar of its banks, on the replayed head."""
 
-    def __init__(self, ledger: Ledger, address: Address) -> None:
-        self._ledger = ledger
+    def __init__(self, views: _Views, address: Address) -> None:
+        self._views = views
         self._address = address
 
     def ask(self, function: str, *args: Any) -> Any:
         """The answer of one of the credit's views."""
-        return _ask(self._ledger, lc.CONTRACT, self._address, function, args)
+        return self._views.ask(lc.CONTRACT, self._address, function, args)
 
     def place_of(self, bank: bytes) -> bytes:
         """Key of the place where a member bank does business."""
-        return bytes(_ask(self._ledger, "Consortium", _CONSORTIUM, "placeOf", [bank]))
+        return bytes(self._views.ask("Consortium", _CONSORTIUM, "placeOf", [bank]))
 
     def days(self, place: bytes) -> _Days:
         """The calendar of a place."""
-        return _Days(self._ledger, place)
+        return _Days(self._views, place)
 
 
 class _Days:
     """One place's days as the calendar contract holds them on the replayed head. Days count from 1970-01-01."""
 
-    def __init__(self, ledger: Ledger, place: bytes) -> None:
-        self._ledger = ledger
+    def __init__(self, views: _Views, place: bytes) -> None:
+        self._views = views
         self._place = place
 
     def banking_day_of(self, instant: int) -> int:
@@ -185,4 +199,4 @@ class _Days:
         return bool(banking)
 
     def _ask(self, function: str, day: int) -> Any:
-        return _ask(self._ledger, "BankingCalendar", _CALENDAR, function, [self._place, day])
+        return self._views.ask("BankingCalendar", _CALENDAR, function, [self._place, day])
