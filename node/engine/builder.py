@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -49,11 +49,14 @@ class BlockBuilder:
         self._last_commit_us = 0
         self.budget = BuildBudget(writer.ledger.parameters.timeout_ms)
 
-    async def build(self, request: BuildBlock) -> BlockBuilt:
+    def build(self, request: BuildBlock) -> Awaitable[BlockBuilt]:
         """Build on the head. The answer holds no proposal where nothing can be placed, the head has moved or a later
-        request came; the replica asks again when there is reason to."""
+        request came; the replica asks again when there is reason to. From this call on the build can be cancelled."""
         self._cancel.cancel()
-        self._cancel = cancel = CancellationToken()
+        self._cancel = CancellationToken()
+        return self._answer(request, self._cancel)
+
+    async def _answer(self, request: BuildBlock, cancel: CancellationToken) -> BlockBuilt:
         try:
             proposal = await self._build(request, cancel)
         except ExecutionAbandoned as error:

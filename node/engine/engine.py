@@ -41,6 +41,9 @@ RECEIVED_MAX = 4_096
 """Peers' messages that wait for a step; one beyond them is dropped, and STATUS repairs what that loses. The host's own
 events are bounded by nature: one for each timer kind, one for each task under way."""
 
+WORK_CHECK_S = 0.05
+"""How long a change of waiting work may go unreported while there is some."""
+
 FRAME_KIND = "consensus"
 
 PRIORITIES: dict[type, Priority] = {
@@ -104,6 +107,7 @@ class Engine:
         self._validations: dict[int, CancellationToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
+        self._work_check: asyncio.TimerHandle | None = None
         self._work_reported: tuple[bool, int | None, bool] = (False, None, False)
         self._set_change_waits = self._look_for_set_change()
 
@@ -120,6 +124,8 @@ class Engine:
     async def stop(self) -> None:
         """Stop voting; nothing is sent after this returns."""
         self._timers.close()
+        if self._work_check is not None:
+            self._work_check.cancel()
         self._builder.cancel()
         for token in self._validations.values():
             token.cancel()
@@ -137,8 +143,12 @@ class Engine:
         return self._replica.find_proposal(height, block_hash)
 
     def work_changed(self) -> None:
-        """The pool's listener: a transaction came or went."""
-        self._report_work()
+        """The pool's listener: a transaction came or went. First work is reported at once; while there is some, the
+        pool is asked what is oldest once in a while, not for each of a flood."""
+        if not self._work_reported[0]:
+            self._report_work()
+        elif self._work_check is None:
+            self._work_check = asyncio.get_running_loop().call_later(WORK_CHECK_S, self._report_work)
 
     def clock_jumped(self) -> None:
         """P-19: after a jump of the test clock every replica owes a block with the new time."""
@@ -205,6 +215,9 @@ class Engine:
         )
 
     def _report_work(self) -> None:
+        if self._work_check is not None:
+            self._work_check.cancel()
+            self._work_check = None
         self._say_work(pending=self._pool.pending())
 
     def _say_work(self, *, pending: bool) -> None:
@@ -251,7 +264,7 @@ class Engine:
             case c.CancelTimer():
                 self._timers.cancel(effect.kind)
             case c.BuildBlock():
-                self._spawn(self._build(effect))
+                self._spawn(self._builder.build(effect))
             case c.ValidateBlock():
                 self._spawn(self._validate(effect))
             case c.AbandonValidation():
@@ -336,9 +349,6 @@ class Engine:
         if not task.cancelled() and task.exception() is not None:
             # P-7 and the house rule: a local failure is no verdict on a block; the node stops.
             self._on_halt(f"{type(task.exception()).__name__}: {task.exception()}")
-
-    async def _build(self, effect: c.BuildBlock) -> c.Event:
-        return await self._builder.build(effect)
 
     async def _validate(self, effect: c.ValidateBlock) -> c.Event:
         token = CancellationToken()

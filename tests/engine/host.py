@@ -14,7 +14,8 @@ from consensus.messages import PrePrepare, Status
 from consensus.replica import Replica, ReplicaStatus
 from consensus.wal_records import Committed, State
 from node.chain.block import Block
-from node.chain.genesis import Genesis, GenesisAccount
+from node.chain.genesis import GenesisAccount
+from node.chain.parameters import ChainParameters
 from node.clock import SystemClock
 from node.engine.builder import BlockBuilder
 from node.engine.engine import Engine, Peers
@@ -26,7 +27,7 @@ from node.metrics import Metrics
 from node.p2p import PeerNetwork, Priority
 from node.txpool import TransactionPool
 from node.types import Address
-from tests.execution.chain import VALIDATORS, OpenPermissions, build, make_genesis, open_ledger
+from tests.execution.chain import PARAMETERS, VALIDATORS, OpenPermissions, build, make_genesis, open_ledger
 
 EVENT_TIMEOUT_S = 10.0
 PARAMETERS_OPEN = OpenPermissions()
@@ -114,9 +115,9 @@ class JournalledWal(WriteAheadLog):
 class Host:
     """Everything around one engine. Build it inside a running event loop; ``halted`` holds the reasons to stop."""
 
-    def __init__(self, directory: Path, *, genesis: Genesis | None = None) -> None:
+    def __init__(self, directory: Path, *, parameters: ChainParameters = PARAMETERS) -> None:
         loop_account = GenesisAccount(nonce=1, code=LOOP_CODE)
-        self.genesis = genesis or make_genesis({LOOP_ADDRESS: loop_account})
+        self.genesis = make_genesis({LOOP_ADDRESS: loop_account}, parameters=parameters)
         self.journal: list[str] = []
         self.halted: list[str] = []
         self._halt = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from node.engine.wal import WriteAheadLog
 from node.errors import DataError
 from node.types import Address
 from tests.engine.host import LOOP_ADDRESS, Host, a_state, a_status, persist
-from tests.execution.chain import ADDRESSES, KEYS, VALIDATORS, sign
+from tests.execution.chain import ADDRESSES, KEYS, PARAMETERS, VALIDATORS, sign
 
 PEER = Address(b"\x55" * 20)
 
@@ -121,6 +122,7 @@ async def test_a_build_that_is_cancelled_answers_none(host: Host) -> None:
     host.engine.start()
     event = await host.replica.wait_for(lambda event: isinstance(event, c.BlockBuilt))
     assert event == c.BlockBuilt(0, 0, 1, None)
+    assert host.pool.lookup(slow.hash) is not None
     host.pool.evict(slow.hash, "test")
     host.pool.add(sign(KEYS[1], to=ADDRESSES[0], value=1).raw)
     answer = await host.builder.build(build_request(host, view=1))
@@ -135,14 +137,16 @@ async def test_a_build_on_a_head_that_has_moved_answers_none(host: Host) -> None
     assert (await host.builder.build(request)).proposal is None
 
 
-async def test_work_is_what_the_builder_can_place(host: Host) -> None:
+async def test_work_is_what_the_builder_can_place(tmp_path: Path) -> None:
     """P-15: a transaction that can be placed is work; one that is evicted for its cost is none."""
+    host = Host(tmp_path, parameters=replace(PARAMETERS, timeout_ms=100))
     assert await host.builder.work_is_placeable() is False
     host.pool.add(sign(KEYS[0], to=LOOP_ADDRESS, gas=8_000_000).raw)
     assert await host.builder.work_is_placeable() is False
     assert len(host.pool) == 0
     host.pool.add(sign(KEYS[1], to=ADDRESSES[0], value=1).raw)
     assert await host.builder.work_is_placeable() is True
+    await host.close()
 
 
 async def test_the_verdicts_on_a_block(host: Host) -> None:
