@@ -120,7 +120,7 @@ class _Batch:
     def changed(self, node: _Node | None, entries: list[_Entry], depth: int) -> _Node | None:
         """``node``, which stands ``depth`` digits down, after ``entries``, which agree in all digits above it."""
         if isinstance(node, _Branch):
-            return self._changed_branch(node.children.copy(), entries, depth)
+            return self._changed_branch(node.children.copy(), entries, depth, {})
         if isinstance(node, _Extension):
             return self._changed_extension(node, entries, depth)
         if isinstance(node, _Leaf):
@@ -129,10 +129,9 @@ class _Batch:
         return self._built([entry for entry in entries if entry[1]], depth)
 
     def _changed_branch(
-        self, children: list[_Reference], entries: list[_Entry], depth: int, nodes: dict[int, _Node] | None = None
+        self, children: list[_Reference], entries: list[_Entry], depth: int, waiting: dict[int, _Node]
     ) -> _Node | None:
-        """A branch after ``entries``; ``nodes`` are children that have no reference yet."""
-        waiting: dict[int, _Node] = nodes or {}
+        """A branch after ``entries``; ``waiting`` are children that have no reference yet."""
         for index, group in _groups(entries, depth):
             child = waiting.pop(index, None)
             if child is None and children[index] != _NOTHING:
@@ -146,7 +145,10 @@ class _Batch:
             return None
         if len(kept) == 1:
             (index,) = kept
-            return self._under(_CHILDREN[index], waiting.get(index) or self.load(children[index]))
+            only = waiting.get(index) or self.load(children[index])
+            if isinstance(only, _Branch) and index not in waiting:
+                return _Extension(_CHILDREN[index], children[index])
+            return self._under(_CHILDREN[index], only)
         for index, child in waiting.items():
             children[index] = self._reference(child)
         return _Branch(children)
@@ -160,10 +162,13 @@ class _Batch:
         shared = min(_shared(path, key, depth) for key in (entries[0][0], entries[-1][0]))  # sorted: the least
         if shared == len(path):
             return self._under(path, self.changed(self.load(node.child), entries, depth + shared))
-        rest = path[shared + 1 :]
-        below = _Extension(rest, node.child) if rest else self.load(node.child)
-        nodes: dict[int, _Node] = {int(path[shared], 16): below}
-        return self._under(path[:shared], self._changed_branch([_NOTHING] * 16, entries, depth + shared, nodes))
+        children, nodes = [_NOTHING] * 16, dict[int, _Node]()
+        index, rest = int(path[shared], 16), path[shared + 1 :]
+        if rest:
+            nodes[index] = _Extension(rest, node.child)
+        else:
+            children[index] = node.child
+        return self._under(path[:shared], self._changed_branch(children, entries, depth + shared, nodes))
 
     def _built(self, entries: list[_Entry], depth: int) -> _Node | None:
         """A trie of nothing but ``entries``, none of which deletes."""

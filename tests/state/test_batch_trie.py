@@ -97,7 +97,7 @@ def test_batches_over_leveldb(tmp_path: Path, size: int) -> None:
     present = {key: value for key, value in content.items() if value}
     assert dict(leaves(read, root)) == present
     for key in [*list(content)[:5], keccak256(b"absent key")]:
-        proof = {keccak256(body): body for body in prove(read, root, key)}
+        proof: Nodes = {keccak256(body): body for body in prove(read, root, key)}
         assert read_trie(proof.get, root, key) == content.get(key, b"")
     emptied, fresh = update_trie(read, root, [(key, b"") for key in present])
     assert (emptied, fresh) == (EMPTY_ROOT, {})
