@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.network.processes import start_time
 from tests.network.consortium import Consortium, praya, wait_until
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("cli-network")]
@@ -105,9 +106,9 @@ def test_a_network_of_the_machines_time_cannot_be_advanced_and_goes_down_twice(t
         planted = tmp_path / "net" / "banks" / "harbour" / "test-clock.json"
         assert not planted.exists()
         pids = [row["pid"] for row in (*banks.description["banks"], *banks.description["observers"])]
-        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        assert all(start_time(pid) for pid in pids)
         assert praya("network", "down", "--dir", str(banks.directory)).stdout == "stopped: harbour, auditor\n"
-        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        assert not [pid for pid in pids if start_time(pid)]
         assert "nothing was running" in praya("network", "down", "--dir", str(banks.directory)).stdout
         planted.write_text('{"version": 1, "steps": [{"at_s": 0.0, "offset_s": 1000}]}')
         result = praya("network", "start", "harbour", "--dir", str(banks.directory), check=False)
