@@ -18,7 +18,6 @@ from consensus import messages as m
 from consensus import types as c
 from consensus.errors import ConsensusError, MalformedMessage
 from consensus.replica import Replica
-from contracts.addresses import CONSORTIUM
 from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
@@ -26,6 +25,7 @@ from node.engine.header_view import decode_block
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.timers import Timers
 from node.engine.wal import SEGMENT_BYTES_TARGET, WriteAheadLog
+from node.engine.work import WorkReporter
 from node.errors import DataError, ImpossibleState, InvalidBlock
 from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.transition import ExecutedBlock
@@ -40,9 +40,6 @@ _log = get_logger("engine")
 RECEIVED_MAX = 4_096
 """Peers' messages that wait for a step; one beyond them is dropped, and STATUS repairs what that loses. The host's own
 events are bounded by nature: one for each timer kind, one for each task under way."""
-
-WORK_CHECK_S = 0.05
-"""How long a change of waiting work may go unreported while there is some."""
 
 FRAME_KIND = "consensus"
 
@@ -107,9 +104,7 @@ class Engine:
         self._validations: dict[int, CancellationToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
-        self._work_check: asyncio.TimerHandle | None = None
-        self._work_reported: tuple[bool, int | None, bool] = (False, None, False)
-        self._set_change_waits = self._look_for_set_change()
+        self._work = WorkReporter(writer.ledger, pool, self._put)
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -118,14 +113,13 @@ class Engine:
         self._network.on_frame(FRAME_KIND, self._frame_received)
         self._writer.committed_listeners.append(self._committed)
         self._put(c.Started())
-        self._report_work()
+        self._work.report()
         self._runner = asyncio.get_running_loop().create_task(self._run(), name="engine")
 
     async def stop(self) -> None:
         """Stop voting; nothing is sent after this returns."""
         self._timers.close()
-        if self._work_check is not None:
-            self._work_check.cancel()
+        self._work.close()
         self._builder.cancel()
         for token in self._validations.values():
             token.cancel()
@@ -143,12 +137,8 @@ class Engine:
         return self._replica.find_proposal(height, block_hash)
 
     def work_changed(self) -> None:
-        """The pool's listener: a transaction came or went. First work is reported at once; while there is some, the
-        pool is asked what is oldest once in a while, not for each of a flood."""
-        if not self._work_reported[0]:
-            self._report_work()
-        elif self._work_check is None:
-            self._work_check = asyncio.get_running_loop().call_later(WORK_CHECK_S, self._report_work)
+        """The pool's listener: a transaction came or went."""
+        self._work.pool_changed()
 
     def clock_jumped(self) -> None:
         """P-19: after a jump of the test clock every replica owes a block with the new time."""
@@ -198,33 +188,7 @@ class Engine:
 
     def _committed(self, executed: ExecutedBlock) -> None:
         self._builder.committed(executed.block.header.hash)
-        if self._set_change_waits or Address(CONSORTIUM) in executed.state_update.write_set.storage:
-            self._set_change_waits = self._look_for_set_change()
-        self._report_work()
-
-    def _look_for_set_change(self) -> bool:
-        """P-15: whether a set other than the present one is due at an edge to come, as the head's state has it."""
-        ledger = self._writer.ledger
-        length, height = ledger.parameters.epoch_length, ledger.head.number
-        state = ledger.state.head()
-        first = (height // length + 1) * length
-        last = -(-(height + ledger.parameters.activation_delay) // length) * length  # P-12: beyond it is a forecast
-        return any(
-            tuple(ledger.rules.permissions.validators_at(state, edge)) != tuple(ledger.next_validators)
-            for edge in range(first, last + 1, length)
-        )
-
-    def _report_work(self) -> None:
-        if self._work_check is not None:
-            self._work_check.cancel()
-            self._work_check = None
-        self._say_work(pending=self._pool.pending())
-
-    def _say_work(self, *, pending: bool) -> None:
-        work = (pending, self._pool.oldest_us if pending else None, self._set_change_waits)
-        if work != self._work_reported:
-            self._work_reported = work
-            self._put(c.WorkChanged(*work))
+        self._work.committed(executed)
 
     def _now(self) -> c.Instant:
         return c.Instant(self._clock.monotonic_us(), self._clock.unix_s())
@@ -378,9 +342,7 @@ class Engine:
         return None if proposal is None else c.BlockAvailable(proposal)
 
     async def _check_work(self) -> c.Event:
-        pending = await self._builder.work_is_placeable()
-        self._work_reported = (pending, self._pool.oldest_us if pending else None, self._set_change_waits)
-        return c.WorkChanged(*self._work_reported)
+        return self._work.found(pending=await self._builder.work_is_placeable())
 
     async def _deliver(self, effect: c.Deliver) -> None:
         try:

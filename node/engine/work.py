@@ -1,0 +1,72 @@
+"""What there is to do (P-15), as the replica is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from consensus.types import WorkChanged
+from contracts.addresses import CONSORTIUM
+from node.execution.ledger import Ledger
+from node.execution.transition import ExecutedBlock
+from node.txpool import TransactionPool
+from node.types import Address
+
+CHECK_S = 0.05
+"""How long a change of waiting work may go unreported while there is some."""
+
+
+class WorkReporter:
+    """Tells ``say`` whenever the answer to "is there work?" changes (duty 12)."""
+
+    def __init__(self, ledger: Ledger, pool: TransactionPool, say: Callable[[WorkChanged], None]) -> None:
+        self._ledger = ledger
+        self._pool = pool
+        self._say = say
+        self._said = WorkChanged(False, None, False)
+        self._check: asyncio.TimerHandle | None = None
+        self._set_change_waits = self._look_for_set_change()
+
+    def pool_changed(self) -> None:
+        """A transaction came or went. First work is said at once; while there is some, the pool is asked what is oldest
+        once in a while, not for each of a flood."""
+        if not self._said.pending:
+            self.report()
+        elif self._check is None:
+            self._check = asyncio.get_running_loop().call_later(CHECK_S, self.report)
+
+    def committed(self, executed: ExecutedBlock) -> None:
+        """After each block."""
+        if self._set_change_waits or Address(CONSORTIUM) in executed.state_update.write_set.storage:
+            self._set_change_waits = self._look_for_set_change()
+        self.report()
+
+    def report(self) -> None:
+        """Say what there is, unless it was said before."""
+        self.close()
+        before = self._said
+        if self.found(pending=self._pool.pending()) != before:
+            self._say(self._said)
+
+    def found(self, *, pending: bool) -> WorkChanged:
+        """The answer where ``pending`` says whether the builder can place a transaction."""
+        self._said = WorkChanged(pending, self._pool.oldest_us if pending else None, self._set_change_waits)
+        return self._said
+
+    def close(self) -> None:
+        """Forget the check to come."""
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+
+    def _look_for_set_change(self) -> bool:
+        """Whether a set other than the present one is due at an edge to come, as the head's state has it."""
+        ledger = self._ledger
+        length, height = ledger.parameters.epoch_length, ledger.head.number
+        state = ledger.state.head()
+        first = (height // length + 1) * length
+        last = -(-(height + ledger.parameters.activation_delay) // length) * length  # P-12: beyond it is a forecast
+        return any(
+            tuple(ledger.rules.permissions.validators_at(state, edge)) != tuple(ledger.next_validators)
+            for edge in range(first, last + 1, length)
+        )
