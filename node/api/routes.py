@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -270,15 +271,26 @@ async def _documents(call: Call) -> Any:
 async def _document(call: Call) -> Any:
     found = await call.desk.fetch_document(call.path("anchor"))
     # Whatever a counterparty called its file: it is shown as a download and never run by a browser.
-    name = json.dumps(found["name"]).replace("\\", "_").strip('"')
     headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Disposition": _attachment(found["name"]),
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cache-Control": "no-store",
         "X-Praya-Anchor": found["anchor"],
-        "X-Praya-Media-Type": found["media_type"].replace("\r", "").replace("\n", ""),
+        "X-Praya-Media-Type": _header_text(found["media_type"]),
     }
     return web.Response(body=found["body"], content_type="application/octet-stream", headers=headers)
+
+
+def _attachment(name: str) -> str:
+    """Content-Disposition (RFC 6266): a plain name for every client, the full one for those that read it."""
+    plain = _header_text(name)
+    full = "" if plain == name else f"; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+    return f'attachment; filename="{plain}"{full}'
+
+
+def _header_text(text: str) -> str:
+    """What may stand between quotes in a header."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in text)
 
 
 async def _verify(call: Call) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 
@@ -57,7 +58,8 @@ class RestClient:
         if status >= 400:
             raise _problem(status, body)
         disposition = headers.get("Content-Disposition", "")
-        return body, disposition.partition('filename="')[2].rstrip('"')
+        full = disposition.partition("filename*=UTF-8''")[2]
+        return body, unquote(full) if full else disposition.partition('filename="')[2].partition('"')[0]
 
     def _json(
         self, method: str, path: str, body: bytes | None, query: dict[str, str], content_type: str = "application/json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from web3.exceptions import Web3RPCError
 
 from tests.api.door import Door, Officers
-from tests.api.samples import credit_message
+from tests.api.samples import credit_message, document
 from tests.network.consortium import Consortium
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("api-one-bank")]
@@ -112,6 +113,49 @@ def test_an_approval_is_used_once(maker: Door, checker: Door) -> None:
     revised = maker.ask("PUT", f"/drafts/{draft['id']}", {"params": {"mt700": credit_message("MC-5B")}})
     assert (revised.status, revised.field("code")) == (422, "DRAFT_NOT_PENDING")
     assert _credits(maker) == before + 1
+
+
+def test_of_many_approvals_at_once_one_counts(maker: Door, checker: Door) -> None:
+    """Eight approvals of one draft at the same moment: one is taken, the act is signed once."""
+    before = _credits(maker)
+    draft = _pending(maker, "MC-P")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: checker.approve(draft), range(8)))
+    assert sorted(answer.status for answer in answers) == [200] + [422] * 7
+    status = checker.get(f"/drafts/{draft['id']}").json
+    assert (status["state"], len(status["approvals"])) == ("final", 2)
+    assert _credits(maker) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("facture réglée.pdf", "application/pdf"),
+        ('a"b\\c.pdf', "text/html"),
+        ("x\r\nX-Evil: 1.pdf", "text/plain\r\nX-Evil: 1"),
+        ("../../etc/passwd", "a/b"),
+        ("<script>alert(1)</script>.html", "text/html"),
+        ("=cmd|' /C calc'!A0.csv", "text/csv"),
+        ("\u202ereversed", "x/\u0000"),
+    ],
+)
+def test_a_files_name_breaks_no_header(officers: Officers, name: str, media_type: str) -> None:
+    """Whatever a bank calls its file, the other downloads it as an attachment, or the name was refused at once."""
+    content = f"content of {name}".encode()
+    file = {**document(name, content), "media_type": media_type}
+    drafted = officers.at("harbour", "maker").draft("doc.submit", documents=[file], recipients=["LCMBSGS0"])
+    if drafted.status == 422:
+        assert drafted.field("field")
+        return
+    officers.at("harbour", "checker").approve(drafted.json)
+    anchor = officers.at("harbour", "maker").get("/documents").json[0]["anchor"]
+    answer = officers.at("lioncity", "viewer").get(f"/documents/{anchor}")
+    assert (answer.status, answer.body) == (200, content), answer.body
+    assert answer.headers["Content-Disposition"].startswith("attachment; ")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "X-Evil" not in answer.headers
 
 
 def test_a_rejected_draft_is_over(maker: Door, checker: Door) -> None:
