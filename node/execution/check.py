@@ -1,0 +1,142 @@
+"""Proof that a database is what its blocks make of genesis: flat state, tries, receipts and indexes built anew."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from node.chain.genesis import Genesis
+from node.chain.store import ChainStore
+from node.errors import ConfigError, DataError, InvalidBlock
+from node.execution.ledger import Ledger
+from node.execution.transition import Rules
+from node.storage import keyspace
+from node.storage.leveldb import LevelDB
+from node.storage.store import KeyValueStore, Operation
+
+TABLES = {
+    keyspace.HEADER: "header",
+    keyspace.BLOCK: "block",
+    keyspace.RECEIPTS: "receipts",
+    keyspace.NUMBER_BY_HASH: "height of hash",
+    keyspace.TRANSACTION_LOCATION: "transaction location",
+    keyspace.VALIDATORS: "validator set",
+    keyspace.ACCOUNT: "account",
+    keyspace.SLOT: "storage word",
+    keyspace.CODE: "code",
+    keyspace.TRIE_NODE: "trie node",
+    keyspace.HEAD_NUMBER: "head",
+    keyspace.GENESIS_DIGEST: "genesis digest",
+}
+"""What blocks and genesis determine. Certificates and the log's number are this bank's own (P-11, P-17)."""
+
+Progress = Callable[[int, int], None]
+"""Told each executed height and how many transactions it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was compared and found equal."""
+
+    head: int
+    entries: int
+    """Keys of all tables."""
+    state: int
+    """Accounts and storage words of the head, in the flat store and in the tries."""
+
+
+def check_database(
+    path: Path, genesis: Genesis, *, rules: Rules | None = None, progress: Progress | None = None
+) -> CheckReport:
+    """Execute every block of the database at ``path`` from genesis into a second one beside it, and compare.
+
+    The second database takes as much room as the first, and is removed. Raises DataError or InvalidBlock naming the
+    first difference, ConfigError where there is no such database, it is in use, or of another genesis. Writes nothing
+    to the database.
+    """
+    if not (path / "CURRENT").exists():
+        raise ConfigError(f"there is no database at {path}", field="directory")
+    stored = LevelDB.open(path)
+    try:
+        chain = ChainStore(stored)
+        if chain.genesis_digest() != genesis.digest:
+            raise ConfigError("the database belongs to a chain of another genesis", field="genesis")
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="check-") as directory:
+            scratch = _Unsynced(LevelDB.open(Path(directory)))
+            try:
+                ledger = Ledger.open_store(scratch, genesis, rules=rules)
+                _execute_all(chain, ledger, progress)
+                entries = sum(_compare(stored, scratch, prefix) for prefix in TABLES)
+                return CheckReport(ledger.head.number, entries, ledger.state.check_flat_equals_tries())
+            finally:
+                scratch.close()
+    finally:
+        stored.close()
+
+
+def _execute_all(chain: ChainStore, ledger: Ledger, progress: Progress | None) -> None:
+    head = chain.head_number()
+    for number in range(1, head + 1):
+        block = chain.block(number)
+        if block is None:
+            raise DataError(f"block {number} is missing, the head is {head}", field="block")
+        try:
+            executed = ledger.execute(block)
+        except InvalidBlock as error:
+            where = f"block {number}: {error.message}"
+            raise InvalidBlock(error.rule, where, expected=error.expected, found=error.found) from error
+        ledger.commit(executed, certificate=b"", carried_certificate=b"", wal_lsn=0)
+        if progress is not None:
+            progress(number, len(block.transactions))
+
+
+def _compare(stored: KeyValueStore, rebuilt: KeyValueStore, prefix: bytes) -> int:
+    """Compare one table in key order; how many entries."""
+    count = 0
+    for found, expected in zip_longest(stored.iterate(prefix), rebuilt.iterate(prefix)):
+        if found != expected:
+            raise _difference(TABLES[prefix], len(prefix), found, expected)
+        count += 1
+    return count
+
+
+def _difference(
+    what: str, start: int, found: tuple[bytes, bytes] | None, expected: tuple[bytes, bytes] | None
+) -> DataError:
+    if expected is None or (found is not None and found[0] < expected[0]):
+        assert found is not None
+        return DataError(f"{what} 0x{found[0][start:].hex()} is stored, and comes from no block", field=what)
+    key = expected[0][start:].hex()
+    if found is None or found[0] > expected[0]:
+        return DataError(f"{what} 0x{key} is missing", field=what, expected=expected[1].hex())
+    return DataError(
+        f"{what} 0x{key} is not what the blocks make of it",
+        field=what,
+        expected=expected[1].hex(),
+        found=found[1].hex(),
+    )
+
+
+class _Unsynced:
+    """A database that may be lost with the power: its batches are not waited for."""
+
+    def __init__(self, store: KeyValueStore) -> None:
+        self._store = store
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._store.get(key)
+
+    def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self._store.iterate(prefix)
+
+    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
+        return self._store.floor(prefix, key)
+
+    def write(self, operations: Sequence[Operation], *, sync: bool) -> None:
+        self._store.write(operations, sync=False)
+
+    def close(self) -> None:
+        self._store.close()
