@@ -100,6 +100,10 @@ def credit_text(found: Answer) -> str:
         lines += section("sealed for this bank", _terms_lines(sealed.get("current_terms") or sealed["terms"]))
     lines += section("amendments", [_amendment(each, currency) for each in found["amendments"]])
     lines += section("presentations", _presentations(found))
+    for event in found["timeline"]:
+        if event["event"] == "DocumentsPresented":
+            index, anchors = event["args"]["presentation"], event["args"]["documents"]
+            lines += section(f"documents of presentation {index} (praya doc fetch ANCHOR --to FILE)", list(anchors))
     for index, notice in sorted((found.get("discrepancies") or {}).items()):
         if notice:
             lines += section(f"discrepancies of presentation {index}", list(notice["discrepancies"]))
