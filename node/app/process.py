@@ -32,14 +32,19 @@ async def _run(config: NodeConfig) -> int:
     node = Node(config)
     loop = asyncio.get_running_loop()
 
-    def asked_to_stop() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
-        node.request_stop()
+    asked: list[int] = []
+
+    def on_signal(number: int, _frame: object) -> None:
+        # Not the loop's own handlers: those of two signals that come together would both be a first one.
+        asked.append(number)
+        if len(asked) == 1:
+            loop.call_soon_threadsafe(node.request_stop)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     for number in SIGNALS:
-        loop.add_signal_handler(number, asked_to_stop)
+        signal.signal(number, on_signal)
     starting = asyncio.create_task(node.start())
     stopping = asyncio.create_task(node.stopping.wait())
     try:
