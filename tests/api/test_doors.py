@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -118,6 +119,36 @@ def test_other_hosts_and_origins_reach_no_door(
     door = Door(officers.banks.node("harbour")[door_of].rstrip("/"))
     answer = door.ask("POST", "/", {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}, headers=headers)
     assert answer.status == status
+
+
+def test_a_foreign_page_opens_no_websocket(officers: Officers) -> None:
+    """The Origin of a WebSocket handshake is checked as any other request's; browsers send it always."""
+    door = Door(officers.banks.node("harbour")["rpc_url"])
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    assert door.ask("GET", "/", headers={**upgrade, "Origin": "https://evil.example"}).status == 403
+    assert door.ask("GET", "/", headers={**upgrade, "Host": "evil.example"}).status == 421
+
+
+def test_no_answer_tells_how_the_server_is_built(officers: Officers, maker: Door) -> None:
+    """Problem documents carry a request id and no stack, path or library."""
+    for answer in (
+        maker.get("/nothing"),
+        maker.ask("PATCH", "/drafts"),
+        maker.ask("POST", "/drafts", raw=b"{"),
+        maker.draft("lc.advise", credit="0x" + "1" * 40),
+    ):
+        text = answer.body.decode()
+        assert answer.headers["X-Request-Id"] == answer.field("request_id")
+        assert not re.search(r"Traceback|site-packages|\.py|/home|/root", text), text
+    own = maker.get("/me", **{"X-Request-Id": "my-own-id.1"})
+    assert own.headers["X-Request-Id"] == "my-own-id.1"
+    odd = maker.get("/me", **{"X-Request-Id": "a b<script>"})
+    assert odd.headers["X-Request-Id"] != "a b<script>"
 
 
 def test_every_listener_is_on_loopback(officers: Officers) -> None:
