@@ -2,7 +2,9 @@
 
 import sys
 
-from node.execution.reference.engine import ReferenceEngine
+import node.execution.reference.deferred_imports  # noqa: F401 - before anything imports eth
+
+from node.execution.reference.engine import ReferenceEngine  # isort: skip
 
 RECURSION_LIMIT = 12_000
 """Python frames: the EVM's 1,024 calls deep need fewer than 8,000. Importing ``eth`` raises the limit to 100,000, with
