@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES128
-from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from node.errors import ConfigError, PermissionDenied
-from node.keys.hashing import keccak256
 from node.keys.secp256k1 import PrivateKey
 
 SCRYPT_N = 262_144
@@ -24,8 +16,6 @@ SCRYPT_N_LIGHT = 4_096
 """Work factor of the standard's light setting, for keys of demo networks that live for minutes."""
 KEY_FILE_MODE = 0o600
 KEYSTORE_BYTES_MAX = 16 * 1024
-SCRYPT_BYTES_MAX = 1024 * 1024 * 1024
-"""Memory that a keystore may ask for: four times the standard's strong setting."""
 
 
 def save_keystore(path: Path, key: PrivateKey, password: str, *, light: bool = False) -> None:
@@ -33,11 +23,10 @@ def save_keystore(path: Path, key: PrivateKey, password: str, *, light: bool = F
 
     Raises ConfigError where the file exists (a key is never overwritten) or cannot be written.
     """
-    from eth_account import Account  # a node that only reads its keys never needs it
+    from eth_keyfile.keyfile import create_keyfile_json  # loads pairing tables unless py-evm's room deferred them
 
-    document = Account.encrypt(
-        key.secret_bytes(), password, kdf="scrypt", iterations=SCRYPT_N_LIGHT if light else SCRYPT_N
-    )
+    work = SCRYPT_N_LIGHT if light else SCRYPT_N
+    document = create_keyfile_json(key.secret_bytes(), password.encode(), kdf="scrypt", iterations=work)
     write_secret_file(path, json.dumps(document, sort_keys=True).encode())
 
 
@@ -47,43 +36,16 @@ def load_keystore(path: Path, password: str) -> PrivateKey:
     Raises PermissionDenied where others may read the file, ConfigError where it is missing, malformed, or the
     password is wrong.
     """
+    from eth_keyfile.keyfile import decode_keyfile_json
+
     text = read_secret_file(path)
     try:
         document = json.loads(text)
-        secret = _decrypt(document, password)
-    except (ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
-        raise ConfigError(f"cannot open the keystore {path}: it is no V3 keystore", field="keystore") from error
-    if secret is None:
-        raise ConfigError(f"cannot open the keystore {path}: the password is wrong", field="keystore")
+        secret = bytes(decode_keyfile_json(document, password.encode()))
+    except (ValueError, KeyError, TypeError, AttributeError, MemoryError, NotImplementedError) as error:
+        reason = "the password is wrong" if "MAC mismatch" in str(error) else "it is no V3 keystore"
+        raise ConfigError(f"cannot open the keystore {path}: {reason}", field="keystore") from error
     return PrivateKey.from_bytes(secret)
-
-
-def _decrypt(document: Any, password: str) -> bytes | None:
-    """The secret in a V3 document with scrypt or PBKDF2 and AES-128-CTR (Web3 Secret Storage); None where the MAC does
-    not fit the password. ValueError, KeyError or TypeError for anything else."""
-    if document["version"] != 3:
-        raise ValueError(f"version {document['version']}")
-    crypto = document.get("crypto") or document["Crypto"]
-    if crypto["cipher"] != "aes-128-ctr":
-        raise ValueError(f"cipher {crypto['cipher']}")
-    derived = _derive(crypto["kdf"], crypto["kdfparams"], password.encode())
-    ciphertext = bytes.fromhex(crypto["ciphertext"])
-    if not hmac.compare_digest(keccak256(derived[16:32] + ciphertext), bytes.fromhex(crypto["mac"])):
-        return None
-    decryptor = Cipher(AES128(derived[:16]), CTR(bytes.fromhex(crypto["cipherparams"]["iv"]))).decryptor()
-    return decryptor.update(ciphertext) + decryptor.finalize()
-
-
-def _derive(kdf: str, parameters: Any, password: bytes) -> bytes:
-    salt, length = bytes.fromhex(parameters["salt"]), int(parameters["dklen"])
-    if length < 32:
-        raise ValueError(f"dklen {length}")
-    if kdf == "scrypt":
-        n, r, p = int(parameters["n"]), int(parameters["r"]), int(parameters["p"])
-        return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, dklen=length, maxmem=SCRYPT_BYTES_MAX)
-    if kdf == "pbkdf2" and parameters["prf"] == "hmac-sha256":
-        return hashlib.pbkdf2_hmac("sha256", password, salt, int(parameters["c"]), length)
-    raise ValueError(f"kdf {kdf}")
 
 
 def write_secret_file(path: Path, content: bytes) -> None:
