@@ -205,7 +205,7 @@ def test_a_custodian_that_is_away_blocks_nobody(deal: Deal) -> None:
 
 def test_nothing_clear_is_on_an_outsiders_disk_or_wire(deal: Deal) -> None:
     """Every file of the folder, every record of LevelDB and SQLite, and every frame received are without each name,
-    reference, discrepancy, file name and file content, in UTF-8, UTF-16, Base64 and hex. The last test: it stops them."""
+    reference, discrepancy, file name and file content, in UTF-8, UTF-16, Base64 and hex. It stops them: last test."""
     names = (*OUTSIDERS, "auditor")
     height = deal.banks.height(ISSUER)
     for name in names:
