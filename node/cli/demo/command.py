@@ -31,6 +31,7 @@ def demo(
 
     try:
         if once:
+            _require_folder(export)
             from node.cli.demo.dates import start_of
             from node.cli.demo.story import tell_once
 
@@ -55,3 +56,10 @@ def _refuse_options_of_once(*values: object) -> None:
 
     if any(value is not None for value in values):
         raise ConfigError("--start, --export and --seed belong to --once", field="once")
+
+
+def _require_folder(export: Path | None) -> None:
+    from node.errors import ConfigError
+
+    if export is not None and not export.absolute().parent.is_dir():
+        raise ConfigError(f"there is no folder {export.absolute().parent} to write the export to", field="export")

@@ -22,7 +22,7 @@ from node.cli.network.layout import NETWORK_FILE, Network, NodeFolder, save_netw
 from node.cli.network.officers import write_officers
 from node.cli.network.samples import Institution, banks_of, observers_of
 from node.clock import CLOCK_FILE, ClockStep, write_clock_steps
-from node.errors import ConfigError
+from node.errors import ConfigError, UnavailableError
 from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
 from node.execution.ledger import Ledger
 from node.keys import PrivateKey, keccak256
@@ -40,6 +40,12 @@ CALENDAR_YEARS = 3
 DEVELOPER_BALANCE = 10**24
 HOST = "127.0.0.1"
 TEMPLATE_FILE = "node.toml"
+PORT_MIN = 10_000
+PORT_MAX = 65_535
+PORT_ROOM_MIN = 2_000
+PORT_TRIES = 200
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+EPHEMERAL_PORTS_DEFAULT = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +163,26 @@ def with_free_ports(network: Network) -> Network:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on at this moment."""
-    sockets = []
+    """Neighbouring ports of the loopback interface that nobody listens on at this moment.
+
+    They lie below the range from which the kernel takes the ports of outgoing connections: a bank that was killed finds
+    its own free when it comes back. A run of neighbours, so that two networks made at once hardly meet.
+    """
+    for _ in range(PORT_TRIES):
+        first = PORT_MIN + secrets.randbelow(_port_end() - count - PORT_MIN)
+        ports = list(range(first, first + count))
+        if all(_is_free(HOST, port) for port in ports):
+            return ports
+    raise UnavailableError(f"no {count} neighbouring ports are free on {HOST} above {PORT_MIN}", field="port")
+
+
+def _port_end() -> int:
+    """Where the kernel's own choice begins; the end of all ports where that leaves too little."""
     try:
-        for _ in range(count):
-            one = socket.socket()
-            one.bind((HOST, 0))
-            sockets.append(one)
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+        ephemeral = int(EPHEMERAL_PORTS.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        ephemeral = EPHEMERAL_PORTS_DEFAULT
+    return ephemeral if ephemeral >= PORT_MIN + PORT_ROOM_MIN else PORT_MAX
 
 
 def _make_seats(spec: NetworkSpec) -> list[_Seat]:
