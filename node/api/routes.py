@@ -73,9 +73,9 @@ class Call:
 class Api:
     """The routes over one trade desk."""
 
-    def __init__(self, desk: TradeService) -> None:
+    def __init__(self, desk: TradeService, brake: LoginBrake) -> None:
         self._desk = desk
-        self._brake = LoginBrake()
+        self._brake = brake
         self.routes = (
             Route(
                 "POST",
@@ -301,6 +301,6 @@ async def _verify_file(call: Call) -> Any:
     return await call.desk.verify_document(call.path("anchor"), await bodies.read_raw(call.request))
 
 
-def add_api(application: web.Application, desk: TradeService) -> None:
-    """Serve the REST door from ``application``."""
-    Api(desk).register(application)
+def add_api(application: web.Application, desk: TradeService, brake: LoginBrake | None = None) -> None:
+    """Serve the REST door from ``application``. ``brake`` counts failed sign-ins, and is one for all doors."""
+    Api(desk, brake or LoginBrake()).register(application)

@@ -17,6 +17,7 @@ from node.rpc import RpcContext, RpcServer, SyncProgress
 from node.types import to_hex
 from node.web.health import Check, health_application
 from node.web.server import HttpServer, new_application
+from node.web.sessions import LoginBrake
 
 if TYPE_CHECKING:
     from node.app.node import Node
@@ -49,8 +50,10 @@ class Doors:
         )
         health = HttpServer(health_application(node.metrics, self._status.checks), listen.host, listen.metrics_port)
         web = new_application(listen.allowed_hosts, body_bytes_max=API_BODY_BYTES_MAX)
-        add_api(web, node.desk)
-        add_console(web, node.desk, environment=node.config.node.environment, bank=node.config.node.member)
+        brake = LoginBrake()  # one for both doors: guesses are not to be split between them
+        add_api(web, node.desk, brake)
+        environment, bank = node.config.node.environment, node.config.node.member
+        add_console(web, node.desk, environment=environment, bank=bank, brake=brake)
         self._listeners: list[Listener] = [health, rpc, HttpServer(web, listen.host, listen.web_port)]
 
     async def start(self) -> None:

@@ -87,14 +87,14 @@ PAGES: Final = (
 class Console:
     """The console of one bank over its trade desk."""
 
-    def __init__(self, desk: TradeService, *, environment: str, bank: str) -> None:
+    def __init__(self, desk: TradeService, *, environment: str, bank: str, brake: LoginBrake) -> None:
         me = desk.me()
         self._desk = desk
         self._place: str = me["place"]
         self._cookie = cookie_name(me["id"])
         self._visitor_cookie = self._cookie + "_in"
         self._references = References()
-        self._brake = LoginBrake()
+        self._brake = brake
         self._uploads = asyncio.Semaphore(FORMS_AT_ONCE)
         self._renderer = Renderer(place=self._place, environment=environment, bank=bank)
 
@@ -182,10 +182,10 @@ class Console:
         name, after = form.one("name").strip(), _local_path(form.one("after"))
         keys = (f"user:{name}", f"from:{request.remote}")
         try:
-            self._brake.check(*keys)
+            attempt = self._brake.begin(*keys)
             user = await asyncio.to_thread(self._desk.users.authenticate, name, form.one("password"))
+            self._brake.succeeded(attempt, *keys)
         except PermissionDenied as error:
-            self._brake.failed(*keys)
             return self._sign_in_form(request, after=after, name=name, error=error.message, status=403)
         except LimitExceeded as error:
             return self._sign_in_form(request, after=after, name=name, error=error.message, status=429)
