@@ -56,6 +56,10 @@ class Desk:
         """Return when this bank's own head is at ``height``: what another bank has just seen final is known here."""
         deadline = time.monotonic() + CATCH_UP_S
         while (found := processes.block_number(self.node)) is None or found < height:
+            if processes.running(self.node) is None:
+                raise UnavailableError(
+                    f"{self.node.name} has stopped:\n{processes.log_tail(self.node)}", field=self.node.name
+                )
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"{self.node.name} is at height {found}, not {height}, after {CATCH_UP_S:.0f} s",

@@ -125,7 +125,9 @@ def _interruptible() -> Iterator[None]:
     def end(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
 
-    before = {number: signal.signal(number, end) for number in _ENDING}
+    # What is ignored on purpose stays ignored (nohup); Ctrl-C is ours even where a script started us in its background.
+    heard = [n for n in _ENDING if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heard}
     try:
         yield
     finally:

@@ -60,12 +60,15 @@ def seed(town: Town) -> Story:
                 name = step.__name__.replace("_", " ")
                 raise PrayaError(f"seeding failed: {name}: {error.message}", field=error.field) from error
 
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    pool = ThreadPoolExecutor(max_workers=3)
+    try:
         credit, invoice, copy = (pool.submit(play, steps) for steps in (CREDIT, INVOICE, COPY))
         for each in (invoice, copy):
             each.result()
         play(FINANCE)
         credit.result()
+    finally:  # an interruption waits for nobody: the threads end with the nodes
+        pool.shutdown(wait=False, cancel_futures=True)
     town.advance(int(time.time()) - town.now())
     return story
 
