@@ -23,7 +23,7 @@ def demo(
         Path | None, typer.Option("--export", help="With --once: keep the exported chain in this file.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="With --once: repeat the draw of the flipped byte.")
+        int | None, typer.Option("--seed", help="With --once: seed of the draw of the flipped byte.")
     ] = None,
 ) -> None:
     """Four banks and an observer on this machine, until interrupted; nothing stays behind."""

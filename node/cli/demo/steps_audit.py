@@ -48,8 +48,8 @@ def flipped(story: Story) -> None:
     """One byte of a copy is changed, anywhere; where that is the genesis document, another one among the blocks too."""
     assert story.notes.export is not None
     original = story.notes.export.read_bytes()
-    draw = random.Random(story.seed)  # noqa: S311 - not for secrets: anybody may repeat it by the printed seed
-    story.say(f"seed {story.seed} (repeat with --seed)")
+    draw = random.Random(story.seed)  # noqa: S311 - not for secrets: the printed seed repeats it on the same file
+    story.say(f"seed {story.seed}")
     if _find_false(story, original, draw.randrange(len(original)), draw) is None:
         first = len(original) - _bytes_of_blocks(original)
         if _find_false(story, original, draw.randrange(first, len(original)), draw) is None:

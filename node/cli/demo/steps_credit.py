@@ -26,10 +26,9 @@ def read_message(story: Story) -> None:
         raise DataError(f"the credit cannot be issued: {found['obstacles']}", field="mt700")
     terms = found["terms"]
     story.say(f"{path}: {path.stat().st_size} bytes, credit {terms['reference']}, advised by {found['advising']}")
+    story.say("terms that officers check and no contract enforces:")
     for term in terms["unenforced"]:
-        story.say(
-            f"for the officers' eyes, not the contract's: {term['tag']} {' / '.join(term['text'].split(chr(10)))}"
-        )
+        story.say(f"  {term['tag']} {_one_line(term['text'])}")
 
 
 def issue(story: Story) -> None:
