@@ -10,8 +10,9 @@ from node.privacy.encryption_key import EncryptionKey
 from node.privacy.envelope import SEALED_BYTES_MAX
 from node.privacy.exchange import CUSTODY_REQUEST, DOCUMENT_REQUEST, DocumentExchange
 from node.privacy.store import CiphertextStore
-from node.trade.chain_access import LedgerChain, active_banks, member_of
+from node.trade.chain_access import active_banks, member_of
 from node.trade.database import Database
+from node.trade.ledger_chain import LedgerChain
 from node.trade.service import TradeService
 from node.trade.ubl import KeyedTagFunction
 from node.types import Address, Hash32

@@ -24,8 +24,8 @@ from node.privacy.encryption_key import EncryptionKey
 from node.privacy.exchange import DocumentExchange
 from node.privacy.store import CiphertextStore
 from node.trade.calendar import compute_years
-from node.trade.chain_access import LedgerChain
 from node.trade.database import Database
+from node.trade.ledger_chain import LedgerChain
 from node.trade.service import TradeService
 from node.trade.ubl import KeyedTagFunction
 from node.trade.users import User, Users
