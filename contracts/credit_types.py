@@ -143,6 +143,7 @@ class Finding(IntFlag):
     OVERDRAWN = 4  # UCP 30
     SHORT_DRAWN = 8  # UCP 30c, 31a
     PARTIAL_DRAWING = 16  # UCP 31a
+    POST_DATED = 32  # UCP 14i
 
 
 class Change(IntFlag):

@@ -63,6 +63,9 @@ contract FinancingRegistry is IFinancingRegistry, GenesisInitializable {
             if (tag.value == 0) revert ZeroTag(i);
             for (uint256 j = 0; j < i; ++j) {
                 if (_keyOf(tags[j]) == _keyOf(tag)) revert DuplicateTag(tag.value);
+                // One invoice has one exact tag under one key: a second would hold somebody else's invoice too.
+                bool bothExact = tags[j].tagView == TagView.Exact && tag.tagView == TagView.Exact;
+                if (bothExact && tags[j].keyVersion == tag.keyVersion) revert SecondExactTag(tag.value);
             }
             exact = exact || tag.tagView == TagView.Exact;
             uint32 registrations = ++_records[_keyOf(tag)].registrations;

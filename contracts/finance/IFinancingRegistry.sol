@@ -66,6 +66,8 @@ interface IFinancingRegistry {
     error NoExactTag();
     error TooManyTags(uint256 given, uint256 limit);
     error DuplicateTag(bytes32 tag);
+    /// @notice Two exact tags under one version of the key cannot be of one invoice.
+    error SecondExactTag(bytes32 tag);
     error ZeroTag(uint256 index);
     error FractionOutOfRange(uint16 fractionBps, uint16 minimum, uint16 maximum);
     error ExpiryInThePast(uint64 expiry, uint64 nowAt);

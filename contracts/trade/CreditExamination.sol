@@ -27,6 +27,8 @@ library CreditExamination {
     /// @dev 14(b): a maximum of five banking days following the day of presentation.
     uint16 private constant EXAMINATION_BANKING_DAYS = 5;
     uint256 private constant DOCUMENTS_MAX = 64;
+    /// @dev A payment on its way may bear a value date that lies some days ahead.
+    uint32 private constant VALUE_DAYS_AHEAD_MAX = 5;
 
     // ---------------------------------------------------------------- receipt
 
@@ -69,6 +71,9 @@ library CreditExamination {
         if (given.amount == 0) revert ILetterOfCredit.CreditAmountZero();
         if (given.documents.length == 0 || given.documents.length > DOCUMENTS_MAX) {
             revert ILetterOfCredit.CreditDocumentsOutOfRange(given.documents.length, DOCUMENTS_MAX);
+        }
+        for (uint256 i = 0; i < given.documents.length; ++i) {
+            if (given.documents[i] == 0) revert ILetterOfCredit.CreditHashMissing("documents");
         }
         bytes32 nominated = self.parties.nominatedBank;
         bytes32 issuer = self.parties.issuingBank;
@@ -260,7 +265,7 @@ library CreditExamination {
         if (standing == Standing.EXAMINING) revert ILetterOfCredit.UCP15NotDetermined(index, bank);
         if (!due) revert ILetterOfCredit.CreditStandingForbids(index, bank, standing);
 
-        uint128 amount = _draw(self, index);
+        uint128 amount = _draw(self, index, bank, own.presenter);
         obligation = self.obligations.length;
         Obligation storage made = self.obligations.push();
         made.presentation = uint32(index);
@@ -279,14 +284,29 @@ library CreditExamination {
     }
 
     /// @dev 18(b): the credit is consumed at honour, once for each presentation, and never beyond what it holds.
-    function _draw(CreditState storage self, uint256 index) private returns (uint128 amount) {
+    function _draw(CreditState storage self, uint256 index, bytes32 bank, bytes32 presenter)
+        private
+        returns (uint128 amount)
+    {
         Presentation storage given = self.presentations[index];
         if (given.consumed != 0) return given.consumed; // 7(c): reimbursement of the bank that has honoured
         uint128 left = CreditFindings.available(self);
         if (left == 0) revert ILetterOfCredit.UCP18bNothingAvailable(self.drawn);
         amount = given.amount < left ? given.amount : left;
+        if (!_drawsForTheBeneficiary(self, bank, presenter)) return amount;
         given.consumed = amount;
         self.drawn += amount;
+    }
+
+    /// @dev Whose honour uses the credit up: the issuing bank's, the bank's that it has named, and under a credit
+    /// available with any bank one whose documents came from the beneficiary's side. Nobody has named the others.
+    function _drawsForTheBeneficiary(CreditState storage self, bytes32 bank, bytes32 presenter)
+        private
+        view
+        returns (bool)
+    {
+        if (bank == self.parties.issuingBank || bank == self.parties.nominatedBank) return true;
+        return presenter == self.parties.beneficiaryBank || presenter == self.parties.advisingBank;
     }
 
     function _kind(CreditState storage self, bytes32 bank) private view returns (ObligationKind) {
@@ -339,11 +359,20 @@ library CreditExamination {
         if (owed.settledAt != 0) revert ILetterOfCredit.CreditAlreadySettled(index, owed.settledAt);
         if (proofHash == 0) revert ILetterOfCredit.CreditHashMissing("proofHash");
         if (valueDay == 0) revert ILetterOfCredit.CreditHashMissing("valueDay");
+        _requireValueDay(self, valueDay);
         owed.settledAt = uint64(block.timestamp);
         owed.valueDay = valueDay;
         owed.proofHash = proofHash;
         --self.unsettled;
         emit ILetterOfCredit.ObligationSettled(index, proofHash, valueDay);
+    }
+
+    function _requireValueDay(CreditState storage self, uint32 valueDay) private view {
+        uint32 earliest = uint32(self.issuedAt / 1 days);
+        uint32 latest = uint32(block.timestamp / 1 days) + VALUE_DAYS_AHEAD_MAX;
+        if (valueDay < earliest || valueDay > latest) {
+            revert ILetterOfCredit.CreditValueDayOutOfRange(valueDay, earliest, latest);
+        }
     }
 
     // ---------------------------------------------------------------- reading

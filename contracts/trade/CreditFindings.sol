@@ -10,6 +10,7 @@ import {
     FINDING_LATE_SHIPMENT,
     FINDING_OVERDRAWN,
     FINDING_PARTIAL_DRAWING,
+    FINDING_POST_DATED,
     FINDING_SHORT_DRAWN,
     Presentation,
     Standing,
@@ -43,6 +44,8 @@ library CreditFindings {
         }
         // 29(c): the latest date of shipment is not extended by 29(a).
         if (terms.latestShipmentDay != 0 && given.shipmentDay > terms.latestShipmentDay) bits |= FINDING_LATE_SHIPMENT;
+        // 14(i): no document bears a date after its presentation; a day later may have begun where it was written.
+        if (given.shipmentDay > _lastPossibleDay(given)) bits |= FINDING_POST_DATED;
         uint128 others = self.drawn - given.consumed;
         uint128 most = terms.maximum();
         if (uint256(others) + given.amount > most) bits |= FINDING_OVERDRAWN;
@@ -62,6 +65,9 @@ library CreditFindings {
         if (bits & FINDING_LATE_SHIPMENT != 0) {
             revert ILetterOfCredit.UCP29cShippedLate(terms.latestShipmentDay, given.shipmentDay);
         }
+        if (bits & FINDING_POST_DATED != 0) {
+            revert ILetterOfCredit.UCP14iPostDated(given.shipmentDay, _lastPossibleDay(given));
+        }
         uint128 others = self.drawn - given.consumed;
         if (bits & FINDING_PARTIAL_DRAWING != 0) revert ILetterOfCredit.UCP31aPartialDrawing(others, given.amount);
         if (bits & FINDING_SHORT_DRAWN != 0) {
@@ -69,5 +75,8 @@ library CreditFindings {
         }
         uint128 most = terms.maximum();
         revert ILetterOfCredit.UCP30Overdrawn(most > others ? most - others : 0, given.amount);
+    }
+    function _lastPossibleDay(Presentation storage given) private view returns (uint32) {
+        return uint32(given.receivedAt / 1 days) + 1;
     }
 }

@@ -301,3 +301,4 @@ uint16 constant FINDING_LATE_SHIPMENT = 2; // 29(c)
 uint16 constant FINDING_OVERDRAWN = 4; // 30
 uint16 constant FINDING_SHORT_DRAWN = 8; // 30(c), 31(a)
 uint16 constant FINDING_PARTIAL_DRAWING = 16; // 31(a)
+uint16 constant FINDING_POST_DATED = 32; // 14(i)

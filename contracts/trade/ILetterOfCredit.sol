@@ -94,6 +94,8 @@ interface ILetterOfCredit {
     error CreditUnknownAmendment(uint256 amendment, uint256 count);
     error CreditUnknownPresentation(uint256 presentation, uint256 count);
     error CreditUnknownObligation(uint256 obligation, uint256 count);
+    /// @notice A value date lies between the day of issue and a few days from now.
+    error CreditValueDayOutOfRange(uint32 valueDay, uint32 earliest, uint32 latest);
     error CreditAlreadySettled(uint256 obligation, uint64 settledAt);
     error CreditStandingForbids(uint256 presentation, bytes32 bank, Standing standing);
     error CreditAlreadyAnswered(string act);
@@ -128,6 +130,7 @@ interface ILetterOfCredit {
     error UCP10BelowDrawn(uint128 available, uint128 drawn);
     error UCP10AmountOutOfRange(uint128 amount, int128 change);
     error UCP14cPresentedLate(uint64 lastPresentationAt, uint64 receivedAt);
+    error UCP14iPostDated(uint32 shipmentDay, uint32 latest);
     error UCP15AlreadyDetermined(uint256 presentation, bytes32 bank);
     error UCP15NotDetermined(uint256 presentation, bytes32 bank);
     error UCP16bOnlyIssuingBank(bytes32 actor, bytes32 issuingBank);
@@ -223,14 +226,16 @@ interface ILetterOfCredit {
     function withdraw(uint256 presentation, bytes32 bank, bytes32 instructionHash, bytes32 approvalsHash) external;
 
     /// @notice Honour (7, 15), or a nominated bank's honour or negotiation (12): a complying or waived presentation,
-    /// or one that the issuing bank is precluded from refusing (16(f)). Never more than the credit holds (18(b)).
+    /// or one that the issuing bank is precluded from refusing (16(f)). Never more than the credit holds (18(b)). Where the
+    /// credit is available with any bank, honour by a bank that stands for no side of it takes nothing from the credit
+    /// before the issuing bank honours too: else any member could use it up by papers of its own.
     /// @param statedMaturityDay only where the tenor is OTHER, zero otherwise
     /// @return obligation index of what is now owed, at sight or at maturity
     function honour(uint256 presentation, uint32 statedMaturityDay, bytes32 approvalsHash)
         external
         returns (uint256 obligation);
 
-    /// @notice The debtor records payment: reference and proof by hash, value date by day.
+    /// @notice The debtor records payment: reference and proof by hash, value date by day (at most five days from now).
     function settle(uint256 obligation, bytes32 proofHash, uint32 valueDay, bytes32 approvalsHash) external;
 
     // ---------------------------------------------------------------- views

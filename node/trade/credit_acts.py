@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -11,6 +12,7 @@ from contracts.consortium import Member
 from contracts.letter_of_credit import Disposal, PresentationInput
 from node.errors import DataError
 from node.trade.acts import Inputs, file_bytes
+from node.trade.chain_access import ContractRefusal
 from node.trade.credit_issue import current_message
 from node.trade.currency import to_minor_units
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
@@ -18,6 +20,7 @@ from node.trade.office import Office
 from node.trade.refusal import refusal_text
 from node.trade.vault import Sealing
 
+_ANCHOR = re.compile(r"0x[0-9a-fA-F]{64}\Z")
 DISCREPANCIES_MAX = 70
 """Field 77J of MT734 has 70 lines."""
 
@@ -117,7 +120,7 @@ async def plan_present(office: Office, inputs: Inputs) -> ActPlan:
     issuer = office.bank_by_id(credit.parties.issuing_bank)
     recipients = office.others([examining, issuer])
     files = inputs.items("documents")
-    anchors = [bytes.fromhex(each[2:]) for each in inputs.items("anchors")]
+    anchors = [await _known_anchor(office, each) for each in inputs.items("anchors")]
     if not files and not anchors:
         raise DataError("a presentation has documents: give documents or anchors", field="documents")
     if len(files) + len(anchors) > lc.DOCUMENTS_MAX:
@@ -146,8 +149,23 @@ async def plan_present(office: Office, inputs: Inputs) -> ActPlan:
         previous=0 if corrected is None else corrected + 1,
     )
     data = lc.encode_present(given, APPROVALS_PLACEHOLDER)
-    notes = {"summary": f"present {currency} {inputs.need_text('amount')} at {examining.name}, {len(sealed)} documents"}
+    count = len(given.documents)
+    notes = {"summary": f"present {currency} {inputs.need_text('amount')} at {examining.name}, {count} documents"}
     return _plan("lc.present", inputs, [("present", data)], sealed=sealed, notes=notes)
+
+
+async def _known_anchor(office: Office, text: str) -> bytes:
+    """A document that stands on the chain, or that this bank has sealed and will anchor; a mistyped one starts the
+    examining bank's clock for nothing."""
+    if not _ANCHOR.match(text):
+        raise DataError(f"{text!r} is no anchor: 0x and 64 hex digits", field="anchors")
+    anchor = bytes.fromhex(text[2:])
+    if not office.vault.has_sealed(anchor):
+        try:
+            await office.vault.anchor_of(anchor)
+        except ContractRefusal:
+            raise DataError(f"no document is anchored at {text}", field="anchors", code="ANCHOR_UNKNOWN") from None
+    return anchor
 
 
 async def plan_forward(office: Office, inputs: Inputs) -> ActPlan:

@@ -18,6 +18,8 @@ from node.trade.ubl import parse_invoice, tag_inputs
 from node.trade.vault import Sealing, json_of
 
 OFFER_HOURS_DEFAULT = 24
+OFFER_HOURS_MAX = 24 * 366
+"""The registry's own limit for a hold is shorter; this one keeps the arithmetic of times in its bounds."""
 _ACT_365 = frozenset({"GBP", "HKD", "SGD", "AUD"})
 """Currencies whose money market counts 365 days (trade practice); others count 360 unless the offer says otherwise."""
 
@@ -71,11 +73,11 @@ async def plan_register(office: Office, inputs: Inputs) -> ActPlan:
 async def plan_buyer_accept(office: Office, inputs: Inputs) -> ActPlan:
     """The buyer's bank records the buyer's irrevocable acceptance, by the buyer's signed instruction."""
     invoice = await read_invoice(office, inputs.raw("invoice"))
+    attested = invoice.seller_bank == office.me.id or await _has_offered(office, inputs.raw("invoice"), invoice)
     sealed = await _sealed(office, inputs, "instruction", kind="instruction")
-    data = financing.encode_record_buyer_acceptance(
-        sealed.commitment, APPROVALS_PLACEHOLDER, self_attested=invoice.seller_bank == office.me.id
-    )
-    return _plan("invoice.buyer-accept", inputs, "recordBuyerAcceptance", data, "the buyer accepts", sealed)
+    data = financing.encode_record_buyer_acceptance(sealed.commitment, APPROVALS_PLACEHOLDER, self_attested=attested)
+    summary = "the buyer accepts" + (", attested by this bank for both sides" if attested else "")
+    return _plan("invoice.buyer-accept", inputs, "recordBuyerAcceptance", data, summary, sealed)
 
 
 async def plan_offer(office: Office, inputs: Inputs) -> ActPlan:
@@ -87,6 +89,8 @@ async def plan_offer(office: Office, inputs: Inputs) -> ActPlan:
         raise DataError(f"day_count is one of {', '.join(DayCount.__members__)}", field="day_count")
     expected: date = inputs.day("expected_payment_date") or terms.due_day
     hours = inputs.integer("hours") or OFFER_HOURS_DEFAULT
+    if hours > OFFER_HOURS_MAX:
+        raise DataError(f"hours is at most {OFFER_HOURS_MAX}", field="hours")
     fraction, advance = inputs.integer("fraction_bps"), inputs.integer("advance_bps")
     offer = OfferTerms(
         rate_bps=inputs.need_integer("rate_bps"),
@@ -143,6 +147,15 @@ async def plan_release(office: Office, inputs: Inputs) -> ActPlan:
     number = inputs.need_integer("offer")
     data = financing.encode_release(number, sealed.commitment, APPROVALS_PLACEHOLDER)
     return _plan("invoice.release", inputs, "release", data, f"release offer {number}", sealed)
+
+
+async def _has_offered(office: Office, address: bytes, invoice: financing.Invoice) -> bool:
+    """Whether this bank has ever offered finance for the invoice: its word for the buyer is then not independent."""
+    for number in range(1, invoice.offer_count + 1):
+        offer = financing.decode_offer(await office.read(address, financing.encode_offer_of(number)))
+        if offer.bank == office.me.id:
+            return True
+    return False
 
 
 async def read_invoice(office: Office, address: bytes) -> financing.Invoice:

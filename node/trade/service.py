@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from contracts.bindings import BindingError
 from contracts.consortium import Member
 from node.errors import DataError, PrayaError
 from node.keys.secp256k1 import PrivateKey
@@ -175,7 +176,10 @@ class TradeService(TradeViews):
             raise DataError(f"there is no act {act!r}; acts: {', '.join(ACTS)}", field="act")
         inputs = known.validated(params)
         await self._check_subject(known, inputs)
-        plan = await known.planner(self.office, inputs)
+        try:
+            plan = await known.planner(self.office, inputs)
+        except BindingError as error:  # a number that the contract's word does not hold
+            raise DataError(f"{act}: a value is out of its range: {error}", field="params") from None
         first = next((call for call in plan.calls if call.function != "anchor"), None)
         if first is not None:  # the contract's own word, before anybody is asked to approve
             sender = self.office.me.business_address

@@ -112,6 +112,11 @@ class Vault:
         output = await asyncio.to_thread(self._chain.call, addresses.DOCUMENT_REGISTRY, data, self._me.business_address)
         return int.from_bytes(output[:32], "big")
 
+    def has_sealed(self, anchor: bytes) -> bool:
+        """Whether this bank itself sealed the document behind an anchor, on the chain already or not."""
+        row = self._database.one("SELECT 1 FROM openings WHERE anchor = ? AND depositor = ?", (anchor, self._me.id))
+        return row is not None
+
     async def anchor_of(self, anchor: bytes) -> Anchor:
         """The anchor on the chain; ContractRefusal(UnknownAnchor) where there is none."""
         data = document_registry.encode_anchor_of(anchor)

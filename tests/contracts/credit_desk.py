@@ -122,8 +122,8 @@ class Desk:
         return self.send(bank, lc.encode_honour(index, APPROVALS, stated_maturity=stated_maturity))
 
     def settle(self, index: int = 0, bank: Member = HARBOUR) -> Outcome:
-        """The debtor records payment on 30 June 2026."""
-        return self.send(bank, lc.encode_settle(index, b"\x99" * 32, date(2026, 6, 30), APPROVALS))
+        """The debtor records payment with today's value date."""
+        return self.send(bank, lc.encode_settle(index, b"\x99" * 32, self.chain.now.date(), APPROVALS))
 
     def forward(self, index: int = 0, bank: Member = LION) -> Outcome:
         """A nominated bank sends the documents on."""

@@ -191,12 +191,13 @@ def test_holds_are_bounded(hold: int, changes: dict[str, object], error: str) ->
         ((), "NoExactTag"),
         ((Tag(TAG.value, 1, TagView.NO_DATE),), "NoExactTag"),
         ((TAG, TAG), "DuplicateTag"),
+        ((TAG, Tag(b"\x72" * 32)), "SecondExactTag"),
         ((Tag(bytes(32)),), "ZeroTag"),
         (tuple(Tag(bytes([i + 1]) * 32) for i in range(9)), "TooManyTags"),
     ],
 )
 def test_tags_are_well_formed(tags: tuple[Tag, ...], error: str) -> None:
-    """One exact tag at least, eight at most, none zero, none twice."""
+    """One exact tag for each key, eight tags at most, none zero, none twice: nobody holds ten invoices by one."""
     with expect(error):
         Market.open().register(tags=tags)
 

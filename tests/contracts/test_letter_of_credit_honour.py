@@ -164,7 +164,7 @@ def test_settlement_is_the_debtors_and_needs_its_proof() -> None:
     with reverts("CreditHashMissing", field="valueDay"):
         desk.send(HARBOUR, lc.encode_settle(0, b"\x01" * 32, date(1970, 1, 1), APPROVALS))
     desk.settle()
-    assert (desk.obligation().value_day, desk.view().unsettled) == (date(2026, 6, 30), 0)
+    assert (desk.obligation().value_day, desk.view().unsettled) == (desk.chain.now.date(), 0)
     with reverts("CreditAlreadySettled"):
         desk.settle()
     with reverts("CreditUnknownObligation", obligation=1, count=1):
@@ -288,3 +288,58 @@ def test_a_closed_credit_takes_nothing_up() -> None:
         desk.waive(1)
     with reverts("CreditNotInForce"):
         desk.forward(0)
+
+
+@pytest.mark.parametrize("value_day", [date(2026, 5, 31), date(2026, 6, 14), date(2999, 1, 1)])
+def test_a_value_date_is_neither_before_issue_nor_far_ahead(value_day: date) -> None:
+    """Settled means paid: from the day of issue (1 June) to five days from today (8 June)."""
+    desk = complying()
+    desk.honour()
+    with reverts("CreditValueDayOutOfRange", earliest=20_605, latest=20_617):
+        desk.send(HARBOUR, lc.encode_settle(0, b"\x99" * 32, value_day, APPROVALS))
+    desk.send(HARBOUR, lc.encode_settle(0, b"\x99" * 32, date(2026, 6, 13), APPROVALS))
+
+
+def freely_available() -> Desk:
+    """A credit available with any bank by negotiation."""
+    parties = replace(PARTIES, nominated_bank=lc.ANY_BANK)
+    return Desk.issued(parties=parties, availability=Availability.NEGOTIATION)
+
+
+def test_a_bank_that_nobody_named_cannot_use_a_freely_available_credit_up() -> None:
+    """A rival's honour of papers of its own takes nothing: the beneficiary's drawing is honoured in full."""
+    desk = freely_available()
+    desk.present(by=THAMES, at=THAMES)
+    desk.comply(0, THAMES)
+    desk.honour(0, THAMES)
+    assert (desk.view().drawn, desk.view().available) == (0, 100_000_00)
+    desk.present(by=LION, at=HARBOUR)
+    desk.comply(1)
+    desk.honour(1)
+    assert desk.obligation(1).amount == desk.view().drawn == 100_000_00
+
+
+def test_any_bank_that_negotiates_is_reimbursed_once_and_draws_then() -> None:
+    """UCP 7c: a bank that was no party's own is paid by the issuing bank, and the credit is drawn by that honour."""
+    desk = freely_available()
+    desk.present(40_000_00, by=THAMES, at=THAMES)
+    desk.comply(0, THAMES)
+    desk.honour(0, THAMES)
+    desk.forward(0, THAMES)
+    desk.comply(0)
+    desk.honour(0)
+    assert (desk.obligation(1).creditor, desk.obligation(1).amount) == (THAMES.id, 40_000_00)
+    assert desk.view().drawn == 40_000_00
+
+
+def test_documents_from_the_beneficiarys_bank_draw_at_any_banks_honour() -> None:
+    """UCP 18b: negotiated for the beneficiary's side, the amount is taken at once, and once."""
+    desk = freely_available()
+    desk.present(40_000_00, by=LION, at=THAMES)
+    desk.comply(0, THAMES)
+    desk.honour(0, THAMES)
+    assert desk.view().drawn == 40_000_00
+    desk.forward(0, THAMES)
+    desk.comply(0)
+    desk.honour(0)
+    assert desk.view().drawn == 40_000_00

@@ -261,3 +261,21 @@ def test_a_bank_may_present_under_its_own_nomination() -> None:
     for bank in (LION, THAMES, HUDSON):
         desk.present(1_00, by=bank, at=HUDSON)
     assert desk.view().presentation_count == 3
+
+
+def test_a_shipment_after_the_presentation_cannot_comply() -> None:
+    """UCP 14i: no document is dated after its presentation; tomorrow may have begun at the place of shipment."""
+    desk = Desk.issued()
+    desk.present(shipment_day=date(2026, 6, 3))
+    assert desk.findings() is Finding.POST_DATED
+    with reverts("UCP14iPostDated"):
+        desk.comply()
+    desk.present(shipment_day=date(2026, 6, 2))
+    assert not desk.findings(1)
+
+
+def test_a_document_is_named_by_a_hash() -> None:
+    """An empty anchor is no document."""
+    desk = Desk.issued()
+    with reverts("CreditHashMissing", field="documents"):
+        desk.send(LION, lc.encode_present(PresentationInput(HARBOUR.id, 1, (DOCUMENTS[0], bytes(32))), APPROVALS))

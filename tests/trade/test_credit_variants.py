@@ -153,10 +153,24 @@ async def test_limits_and_kinds_of_input_are_named(town: Town) -> None:
     assert (await refused("lc.present", credit="0x12", amount="1.00", documents=small)).field == "credit"
     assert (await refused("lc.present", credit="0x" + "12" * 20, amount="1.00", documents=small)).field == "credit"
     assert (await refused("lc.examine", credit=credit, presentation=-1)).field == "presentation"
+    late = {"credit": credit, "amount": "1.00", "documents": small, "corrects": 2**33}
+    assert (await refused("lc.present", **late)).field == "params"
+    for mistyped in ("zz", "0x12", "0x" + "12" * 32):
+        assert (await refused("lc.present", credit=credit, amount="1.00", anchors=[mistyped])).field == "anchors"
     assert (await refused("lc.dance", credit=credit)).field == "act"
     assert (await refused("invoice.register", ubl={"content_base64": "%%"})).field == "ubl"
     assert (await refused("invoice.register", ubl=ubl(currency="JPY").decode())).field == "PayableAmount"
     assert (await refused("invoice.register", ubl=ubl().decode(), buyer_bank="Nobody")).field == "bank"
+
+
+async def test_a_document_anchored_before_is_presented_by_its_anchor(town: Town) -> None:
+    """The anchor stands on the chain already: the presentation names it, and the draft counts it."""
+    desk, credit = town.desks[NANSHAN], await _issued(town)
+    files = [{"name": "a.pdf", "text": "x"}]
+    lodged = await desk.do("doc.submit", documents=files, recipients=["Lotus Bank"])
+    anchor = lodged["notes"]["sealed"][0]["anchor"]
+    presented = await desk.do("lc.present", credit=credit, amount="1.00", anchors=[anchor])
+    assert presented["notes"]["summary"].endswith("1 documents")
 
 
 async def test_exact_bytes_and_long_files_are_taken(town: Town) -> None:

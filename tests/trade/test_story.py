@@ -145,6 +145,19 @@ async def test_an_invoice_is_financed_once(town: Town) -> None:
     assert (await seller.service.invoice(invoice))["offers"][0]["state"] == "REPAID"
 
 
+async def test_a_buyers_bank_that_has_offered_attests_for_both_sides(town: Town) -> None:
+    """Its acceptance for the buyer is no independent word any more, and the desk says so by itself."""
+    seller, buyer = town.desks[NANSHAN], town.desks[LOTUS]
+    registered = await seller.do("invoice.register", ubl=ubl().decode(), buyer_bank="Lotus Bank")
+    invoice = registered["sent"][-1]["created"]
+    await buyer.do("invoice.offer", invoice=invoice, rate_bps=600, fraction_bps=1_000)
+    accepted = await buyer.do("invoice.buyer-accept", invoice=invoice, instruction="WE ACCEPT. SIGNED")
+    assert "both sides" in accepted["notes"]["summary"]
+    for terms in ({"rate_bps": 2**40}, {"rate_bps": 1, "fraction_bps": 70_000}, {"rate_bps": 1, "hours": 2**62}):
+        with pytest.raises(DataError):
+            await seller.service.draft("invoice.offer", {"invoice": invoice, **terms}, seller.maker)
+
+
 async def test_maker_and_checker(town: Town) -> None:
     """Refused: the same person, a changed draft, a used approval, a tampered row, a user without the role."""
     desk = town.desks[LOTUS]
