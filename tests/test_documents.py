@@ -72,3 +72,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     """Relative links of a page name a file or a folder."""
     targets = _LINK.findall(page.read_text())
     assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Each library that pyproject.toml names stands in ARCHITECTURE.md's table with why it is there."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    names = [re.split(r"[<>=!~ ;\[]", dependency, maxsplit=1)[0] for dependency in wanted]
+    rows = [line for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if line.startswith("|")]
+    reasons = " ".join(rows).replace(",", " ").replace("|", " ").split()
+    assert [name for name in names if name not in reasons] == []
