@@ -17,6 +17,7 @@ from contracts import bindings
 
 CONTRACT: Final = "BankingCalendar"
 EPOCH: Final = date(1970, 1, 1)
+_LAST_DAY = (date.max - EPOCH).days
 SECONDS_PER_DAY: Final = 86_400
 SEARCH_DAYS_MAX: Final = 366
 PLACE_CHARACTERS_MAX: Final = 32
@@ -41,8 +42,9 @@ def day_number(day: date) -> int:
 
 
 def day_date(number: int) -> date:
-    """The reverse of day_number."""
-    return EPOCH + timedelta(days=number)
+    """The reverse of day_number. A day is a word of 32 bits that any member bank may have written, so reading never
+    fails: what lies beyond the year 9999 reads as its last day."""
+    return EPOCH + timedelta(days=min(number, _LAST_DAY))
 
 
 @dataclass(frozen=True, slots=True)

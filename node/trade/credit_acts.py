@@ -14,7 +14,7 @@ from node.errors import DataError
 from node.trade.acts import Inputs, file_bytes
 from node.trade.chain_access import ContractRefusal
 from node.trade.credit_issue import current_message
-from node.trade.currency import to_minor_units
+from node.trade.currency import amount_in
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.refusal import refusal_text
@@ -141,7 +141,7 @@ async def plan_present(office: Office, inputs: Inputs) -> ActPlan:
     corrected = inputs.integer("corrects")
     given = PresentationInput(
         examining_bank=examining.id,
-        amount=to_minor_units(inputs.need_text("amount"), currency),
+        amount=amount_in(inputs.need_text("amount"), currency, credit.parties.exponent),
         documents=(*anchors, *(each.anchor for each in sealed)),
         shipment_day=inputs.day("shipment_date"),
         transport_original=inputs.flag("transport_original"),

@@ -62,9 +62,23 @@ def to_minor_units(text: str, currency: str) -> int:
     return value
 
 
-def format_amount(minor_units: int, currency: str, *, separator: str = ".") -> str:
-    """123450, EUR -> ``1234.50``; with ``separator=","`` the form that an MT amount takes (``1000,`` for JPY)."""
-    exponent = exponent_of(currency)
+def amount_in(text: str, currency: str, exponent: int) -> int:
+    """to_minor_units for a deal that stands on the chain with its own exponent; DataError where that is not ISO 4217's,
+    for the same words would then mean another sum there."""
+    if exponent_of(currency) != exponent:
+        raise DataError(
+            f"the deal counts {currency} with {exponent} decimals, ISO 4217 with {exponent_of(currency)}",
+            field="currency",
+        )
+    return to_minor_units(text, currency)
+
+
+def format_amount(minor_units: int, currency: str, *, separator: str = ".", exponent: int | None = None) -> str:
+    """123450, EUR -> ``1234.50``; with ``separator=","`` the form that an MT amount takes (``1000,`` for JPY).
+
+    ``exponent``: as it stands with a deal on the chain, where any three letters may be a currency; the table's if None.
+    """
+    exponent = exponent_of(currency) if exponent is None else exponent
     whole, fraction = divmod(minor_units, 10**exponent)
     if exponent == 0:
         return f"{whole}," if separator == "," else str(whole)

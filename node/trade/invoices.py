@@ -11,7 +11,7 @@ from contracts import invoice_financing as financing
 from contracts.invoice_financing import DayCount, OfferTerms
 from node.errors import DataError
 from node.trade.acts import Inputs
-from node.trade.currency import format_amount, to_minor_units
+from node.trade.currency import amount_in, format_amount
 from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.ubl import parse_invoice, tag_inputs
@@ -132,7 +132,7 @@ async def plan_disburse(office: Office, inputs: Inputs) -> ActPlan:
 async def plan_repay(office: Office, inputs: Inputs) -> ActPlan:
     """The financing bank has been paid, in full or in part."""
     invoice = await read_invoice(office, inputs.raw("invoice"))
-    amount = to_minor_units(inputs.need_text("amount"), invoice.terms.currency)
+    amount = amount_in(inputs.need_text("amount"), invoice.terms.currency, invoice.terms.exponent)
     sealed = await _sealed(office, inputs, "proof", kind="document")
     number = inputs.need_integer("offer")
     data = financing.encode_repay(number, amount, sealed.commitment, APPROVALS_PLACEHOLDER)

@@ -16,11 +16,13 @@ from contracts import letter_of_credit as lc
 from contracts.bindings import BindingError, Event
 from node.chain.block import Block
 from node.chain.receipt import Log, Receipt
+from node.log import get_logger
 from node.trade.chain_access import ChainAccess
 from node.trade.credit_terms import canonical_json
 from node.trade.database import Database
 from node.trade.snapshots import credit_snapshot, invoice_snapshot
 
+_log = get_logger("trade")
 _CURSOR = "projection_block"
 CHUNK_BLOCKS = 256
 LISTED_MAX = 2_000
@@ -82,6 +84,8 @@ class Projection:
         facts = {address: self._facts(kind, address) for address, kind in dirty.items()}  # slow: nothing is locked
         with self._database.transaction():
             for address, kind in dirty.items():
+                if facts[address] is None:
+                    continue
                 self._database.execute(
                     "UPDATE objects SET body = ?, updated_block = ? WHERE kind = ? AND id = ?",
                     (facts[address], last, kind, address),
@@ -206,9 +210,15 @@ class Projection:
                 (credit, number, number, json.dumps({"terms_hash": args["terms"]["termsHash"].hex()})),
             )
 
-    def _facts(self, kind: str, address: bytes) -> str:
+    def _facts(self, kind: str, address: bytes) -> str | None:
+        """The facts as JSON; None, with an alarm, where they cannot be read: one deal, whatever a member has written
+        into it, must not stop the others'."""
         reader = credit_snapshot if kind == "credit" else invoice_snapshot
-        return canonical_json(reader(lambda data: self._chain.call(address, data, self._sender))).decode()
+        try:
+            return canonical_json(reader(lambda data: self._chain.call(address, data, self._sender))).decode()
+        except (ValueError, OverflowError) as error:
+            _log.error("a deal cannot be read", kind=kind, address="0x" + address.hex(), reason=str(error))
+            return None
 
 
 def _object_of(event: Event) -> tuple[str, bytes, Event] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from enum import IntEnum, IntFlag
+from functools import partial
 from typing import Any
 
 from contracts import invoice_financing as financing
@@ -15,6 +16,8 @@ from contracts.letter_of_credit import Standing
 from node.trade.currency import format_amount
 
 Read = Callable[[bytes], bytes]
+Money = Callable[[int], str]
+"""An amount of a deal as text, by the exponent that stands with it: a member may have written any three letters."""
 LIST_READ_MAX = 1_000
 """Items of a credit's lists that are read into the model; the contract's gas keeps them far below."""
 
@@ -73,7 +76,8 @@ def credit_view(address: bytes, facts: Mapping[str, Any], now: int, members: Seq
     names = {"0x" + member.id.hex(): member.name for member in members}
     parties, terms = dict(facts["parties"]), dict(facts["terms"])
     currency = parties["currency"]
-    presentations = [_presentation_view(each, now, names, currency) for each in facts["presentations"]]
+    money = partial(format_amount, currency=currency, exponent=parties["exponent"])
+    presentations = [_presentation_view(each, now, names, money) for each in facts["presentations"]]
     expired = now > facts["expires_at"]
     view = {
         "address": "0x" + address.hex(),
@@ -86,9 +90,9 @@ def credit_view(address: bytes, facts: Mapping[str, Any], now: int, members: Seq
         },
         "terms": terms,
         "currency": currency,
-        "amount": format_amount(terms["amount"], currency),
-        "drawn": format_amount(facts["drawn"], currency),
-        "available": format_amount(facts["available"], currency),
+        "amount": money(terms["amount"]),
+        "drawn": money(facts["drawn"]),
+        "available": money(facts["available"]),
         "life": facts["life"],
         "expired": expired,
         "expires_at": facts["expires_at"],
@@ -104,7 +108,7 @@ def credit_view(address: bytes, facts: Mapping[str, Any], now: int, members: Seq
             {
                 "index": index,
                 **each,
-                "amount": format_amount(each["amount"], currency),
+                "amount": money(each["amount"]),
                 "debtor_name": names.get(each["debtor"]),
                 "creditor_name": names.get(each["creditor"]),
             }
@@ -115,7 +119,7 @@ def credit_view(address: bytes, facts: Mapping[str, Any], now: int, members: Seq
     return view
 
 
-def _presentation_view(facts: Mapping[str, Any], now: int, names: Mapping[str, str], currency: str) -> dict[str, Any]:
+def _presentation_view(facts: Mapping[str, Any], now: int, names: Mapping[str, str], money: Money) -> dict[str, Any]:
     examinations = []
     for each in facts["examinations"]:
         standing = each["standing"]
@@ -124,7 +128,7 @@ def _presentation_view(facts: Mapping[str, Any], now: int, names: Mapping[str, s
         examinations.append({**each, "standing": standing, "bank_name": names.get(each["bank"])})
     return {
         **facts,
-        "amount": format_amount(facts["amount"], currency),
+        "amount": money(facts["amount"]),
         "presenter_name": names.get(facts["presenter"]),
         "examining_bank_name": names.get(facts["examining_bank"]),
         "examinations": examinations,
@@ -163,21 +167,19 @@ def invoice_view(address: bytes, facts: Mapping[str, Any], now: int, members: Se
     names = {"0x" + member.id.hex(): member.name for member in members}
     terms = facts["terms"]
     currency = terms["currency"]
+    money = partial(format_amount, currency=currency, exponent=terms["exponent"])
     offers = []
     for each in facts["offers"]:
         state = each["state"]
         if state in ("OPEN", "ACCEPTED") and now > each["terms"]["expiry"]:
             state = "EXPIRED"
-        legs = {
-            name: value if name == "discount_days" else format_amount(value, currency)
-            for name, value in each["legs"].items()
-        }
+        legs = {name: value if name == "discount_days" else money(value) for name, value in each["legs"].items()}
         offers.append({**each, "state": state, "bank_name": names.get(each["bank"]), "legs": legs})
     return {
         "address": "0x" + address.hex(),
         "terms": terms,
         "currency": currency,
-        "amount": format_amount(terms["amount"], currency),
+        "amount": money(terms["amount"]),
         "seller_bank": facts["seller_bank"],
         "seller_bank_name": names.get(facts["seller_bank"]),
         "buyer_bank_name": names.get(terms["buyer_bank"]),
