@@ -7,7 +7,7 @@ import hashlib
 
 from consensus.certificates import CommitCertificate, verify_commit_certificate
 from consensus.core import Core
-from consensus.errors import InvalidMessage, MalformedBlock, MalformedMessage, UnknownEpoch
+from consensus.errors import InvalidCertificate, InvalidMessage, MalformedBlock, MalformedMessage, UnknownEpoch
 from consensus.types import Digest, HeaderView, Instant, Proposal
 
 _NO_CERTIFICATE = bytes(32)
@@ -55,7 +55,7 @@ def _check_carried(core: Core, header: HeaderView, data: bytes) -> None:
     try:
         certificate = CommitCertificate.decode(data)
         verify_commit_certificate(certificate, core.schedule, core.verifier)
-    except (MalformedMessage, UnknownEpoch) as error:
+    except (MalformedMessage, InvalidCertificate, UnknownEpoch) as error:
         raise InvalidMessage(f"P-11: {error}") from error
     if (certificate.height, certificate.block_hash) != (ancestor, known):
         raise InvalidMessage("P-11: the carried certificate is of another block")

@@ -28,7 +28,7 @@ from node.engine.engine import Engine, Peers
 from node.engine.header_view import decode_header_view
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.wal import WalCorrupt, WriteAheadLog
-from node.errors import ConfigError, PrayaError
+from node.errors import ConfigError, ImpossibleState, PrayaError
 from node.execution.consensus_config import consensus_config
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
@@ -169,6 +169,14 @@ class Node:
     def _failed(self, error: BaseException) -> None:
         self.halt(f"{type(error).__name__}: {error}")
 
+    def _frame_failed(self, error: BaseException) -> None:
+        """A fault of ours in reading what a peer sent: the frame is lost, the node goes on, or one bank's bytes could
+        stop every other's. Votes and ledger are the engine's own task, which stops by itself."""
+        if isinstance(error, ImpossibleState):
+            self._failed(error)
+        else:
+            _log.error("a peer's frame could not be taken", exc_info=error)
+
     # --- parts ----------------------------------------------------------------------------------------
 
     def _make_network(self, config: NodeConfig) -> PeerNetwork:
@@ -194,6 +202,7 @@ class Node:
             clock=self.clock,
             metrics=self.metrics.count_p2p,
             on_failure=self._failed,
+            on_frame_failure=self._frame_failed,
         )
 
     def _make_gossip(self) -> TransactionGossip:
@@ -203,7 +212,7 @@ class Node:
             admit=lambda raw, peer: pool.add(raw, origin=peer),
             pending=pool.raw_transactions,
             is_pending=lambda transaction_hash: pool.lookup(transaction_hash) is not None,
-            on_failure=self._failed,
+            on_failure=self._frame_failed,
         )
 
     def _make_engine(self, key: PrivateKey | None) -> Engine:
@@ -244,6 +253,9 @@ class Node:
             return None, replace(wal_records.restore((), ledger), refuse_to_vote=reason)
         if restored.refuse_to_vote:
             _log.error("node does not vote", reason=restored.refuse_to_vote)
+        elif restored.committed_floor > ledger.height:
+            reason = f"the ledger ends at {ledger.height}, the vote log knows block {restored.committed_floor}"
+            _log.warning("node does not vote before it has caught up", reason=reason)
         return wal, restored
 
     def _ledger_state(self) -> wal_records.LedgerState:

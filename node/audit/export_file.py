@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import rlp
-from rlp.exceptions import RLPException
 
 from node.audit.source import SealedBlock, SourceFault
 from node.chain.block import Block
 from node.chain.genesis import Genesis
 from node.chain.json_fields import parse_json
-from node.errors import ConfigError, InvalidBlock, UnavailableError
+from node.chain.rlp_fields import decode_rlp
+from node.errors import ConfigError, DataError, InvalidBlock, UnavailableError
 from node.types import Address, Hash32
 
 MAGIC = b"praya chain export 1\n"
@@ -202,9 +202,9 @@ def _write_frame(file: IO[bytes], body: bytes) -> None:
 def _decode_list(frame: bytes) -> list[Any]:
     """The items of a frame that is one canonical RLP list."""
     try:
-        items = rlp.decode(frame)
-    except (RLPException, RecursionError, ValueError, TypeError, IndexError) as error:
-        raise SourceFault("file", f"a frame is no RLP: {error}", field="frame") from error
+        items = decode_rlp(frame, "a frame")
+    except DataError as error:
+        raise SourceFault("file", error.message, field="frame") from error
     if not isinstance(items, list) or rlp.encode(items) != frame:
         raise SourceFault("file", "a frame is not one canonical RLP list", field="frame")
     return items

@@ -105,7 +105,7 @@ class ChainParameters:
 
 
 _INTEGERS: dict[str, tuple[int, int]] = {
-    "epoch_length": (1, 2**31),
+    "epoch_length": (2, 2**31),
     "activation_delay": (1, 2**31),
     "window": (1, 2**16),
     "timeout_ms": (10, DAY_MS),
@@ -119,10 +119,12 @@ _INTEGERS: dict[str, tuple[int, int]] = {
 }
 """Integer fields of ``pbft`` with their bounds."""
 _LIMITS: dict[str, tuple[int, int]] = {
-    "block_bytes_max": (64 * 1024, 64 * 1024 * 1024),
-    "tx_bytes_max": (1_024, 16 * 1024 * 1024),
+    "block_bytes_max": (64 * 1024, 4 * 1024 * 1024),
+    "tx_bytes_max": (1_024, 512 * 1024),
     "txs_max": (1, 1_000_000),
 }
+"""Upper bounds keep every legal block within one frame between peers and a few of them within one record of the vote
+log, and every legal transaction within one frame of gossip: a larger one could never be agreed."""
 
 
 def _camel(name: str) -> str:

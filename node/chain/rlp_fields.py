@@ -10,14 +10,46 @@ from node.errors import DataError
 
 UINT64_MAX = 2**64 - 1
 UINT256_MAX = 2**256 - 1
+NESTING_MAX = 16
+"""Lists within lists; a block needs 6 (block, transactions, transaction, access list, entry, slots)."""
 
 
 def decode_rlp(data: bytes, what: str) -> Any:
-    """The nested lists of byte strings in ``data``; DataError for anything not canonical RLP or with a tail."""
+    """The nested lists of byte strings in ``data``; DataError for anything not canonical RLP, with a tail or nested
+    deeper than NESTING_MAX."""
+    if _nests_too_deep(data):
+        raise DataError(f"{what} nests lists deeper than {NESTING_MAX}", field=what, limit=NESTING_MAX)
     try:
         return rlp.decode(data, strict=True)
     except (rlp.exceptions.RLPException, RecursionError, ValueError, TypeError, IndexError) as error:
         raise DataError(f"{what} is not canonical RLP: {error}", field=what) from error
+
+
+def _nests_too_deep(data: bytes) -> bool:
+    """Whether a reader would open more than NESTING_MAX lists at once. The library's reader and our writer recurse: a
+    stranger's bytes must not bring either of them to the interpreter's limit, wherever they are called from."""
+    ends: list[int] = []
+    position, size = 0, len(data)
+    while position < size:
+        while ends and ends[-1] <= position:
+            ends.pop()
+        first = data[position]
+        position += 1
+        if first < 0x80:
+            continue
+        is_list = first >= 0xC0
+        length = first - (0xC0 if is_list else 0x80)
+        if length > 55:
+            width = length - 55
+            length = int.from_bytes(data[position : position + width], "big")
+            position += width
+        if is_list:
+            ends.append(position + length)
+            if len(ends) > NESTING_MAX:
+                return True
+        else:
+            position += length
+    return False
 
 
 def encode_rlp(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,9 +37,10 @@ from node.types import Address
 
 _log = get_logger("engine")
 
-RECEIVED_MAX = 4_096
-"""Peers' messages that wait for a step; one beyond them is dropped, and STATUS repairs what that loses. The host's own
-events are bounded by nature: one for each timer kind, one for each task under way."""
+RECEIVED_FROM_PEER_MAX = 1_024
+"""Messages of one peer that wait for a step; one beyond them is dropped, and STATUS repairs what that loses. Each peer
+has its own share, so that nobody's flood costs another's vote (R-5). The host's own events are bounded by nature: one
+for each timer kind, one for each task under way."""
 
 FRAME_KIND = "consensus"
 
@@ -97,7 +98,7 @@ class Engine:
         self._on_halt = on_halt
         self._lsn_floor = writer.ledger.chain.wal_lsn()
         self._events: asyncio.Queue[c.Event] = asyncio.Queue()
-        self._received_waiting = 0
+        self._received_waiting: Counter[bytes] = Counter()
         # Answers to effects of the present step: before anything that waits, but after the step's other effects.
         self._urgent: deque[c.Event] = deque()
         self._timers = Timers(clock, lambda key: self._put(c.TimerFired(key)))
@@ -160,10 +161,10 @@ class Engine:
 
     def _put(self, event: c.Event) -> None:
         if isinstance(event, c.Received):
-            if self._received_waiting >= RECEIVED_MAX:
+            if self._received_waiting[event.peer] >= RECEIVED_FROM_PEER_MAX:
                 self._metrics.messages_refused.labels("queue_full").inc()
                 return
-            self._received_waiting += 1
+            self._received_waiting[event.peer] += 1
         self._events.put_nowait(event)
 
     async def _next_event(self) -> c.Event:
@@ -171,7 +172,9 @@ class Engine:
             return self._urgent.popleft()
         event = await self._events.get()
         if isinstance(event, c.Received):
-            self._received_waiting -= 1
+            self._received_waiting[event.peer] -= 1
+            if not self._received_waiting[event.peer]:
+                del self._received_waiting[event.peer]
         return event
 
     def _frame_received(self, peer: Address, payload: bytes) -> None:

@@ -230,7 +230,7 @@ class TransactionGossip:
             return
         try:
             dishonest = await asyncio.to_thread(self._admit_all, peer, unknown)
-        except Exception as error:  # noqa: BLE001 - a fault of ours; the composition root decides what stops
+        except Exception as error:  # noqa: BLE001 - a fault of ours, which the sender may have provoked
             self._on_failure(error)
             return
         if dishonest:

@@ -61,7 +61,8 @@ class PeerNetwork:
 
     ``authorise`` says what an authenticated address is by the last committed state, None for a stranger; validators
     of the last committed set must always be let in, also while this node is behind. ``head`` is the last final
-    block, for the Hello.
+    block, for the Hello. ``on_failure`` hears of faults of this node's own tasks, ``on_frame_failure`` of faults in
+    taking one frame, which a peer may have provoked: that frame is lost and the connection stays.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class PeerNetwork:
         clock: Clock,
         metrics: MetricHook | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
+        on_frame_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._identity = identity
         self._listen = (listen_host, listen_port)
@@ -86,6 +88,7 @@ class PeerNetwork:
         self._clock = clock
         self._metrics: MetricHook = metrics or (lambda _name, _amount, _labels: None)
         self._on_failure = on_failure or _log_failure
+        self._on_frame_failure = on_frame_failure or _log_failure
         self._instance = os.urandom(8)
         self._peers: dict[Address, Peer] = {}
         self._links: dict[Address, Link] = {}
@@ -385,8 +388,8 @@ class PeerNetwork:
             reason = error.reason if isinstance(error, BadFrame) else (error.field or "handler")
             if self._bad(peer.address, reason, error.message):
                 return False
-        except Exception as error:  # noqa: BLE001 - ours, not the peer's: the composition root decides what stops
-            self._on_failure(error)
+        except Exception as error:  # noqa: BLE001 - ours, not the peer's
+            self._on_frame_failure(error)
         delay = self._conduct_of(peer.address).delay_for(len(data), self._clock.monotonic_us())
         if delay > 0:
             await asyncio.sleep(delay)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from node.chain import Block, Header, Log, Receipt, Transaction, logs_bloom, receipts_root
 from node.chain.header import EMPTY_TRIE_ROOT
 from node.chain.receipt import combine_blooms
-from node.errors import DataError, InvalidBlock
+from node.chain.rlp_fields import NESTING_MAX, decode_rlp
+from node.errors import DataError, InvalidBlock, InvalidTransaction
 from tests.chain.build import child, make_header, sign
 
 
@@ -123,3 +124,36 @@ def test_any_rlp_is_read_or_refused(value: object) -> None:
             decode(data)
     with pytest.raises(DataError):
         Receipt.decode(data)
+
+
+def nested(depth: int) -> bytes:
+    """RLP of ``depth`` lists, one in another."""
+    data = b""
+    for _ in range(depth):
+        size = len(data)
+        width = (size.bit_length() + 7) // 8
+        data = (bytes([0xC0 + size]) if size < 56 else bytes([0xF7 + width]) + size.to_bytes(width, "big")) + data
+    return data
+
+
+@pytest.mark.parametrize("depth", [13, 100, 330, 3_999, 5_000, 40_000])
+def test_nested_lists_are_refused_at_any_depth(depth: int) -> None:
+    """A stranger's nesting never reaches the interpreter's limit: not in reading, not in writing an item again."""
+    header = make_header().rlp()
+    inner = nested(depth)
+    length = len(header) + len(inner) + 2
+    width = (length.bit_length() + 7) // 8
+    block = bytes([0xF7 + width]) + length.to_bytes(width, "big") + header + inner + b"\xc0\xc0"
+    with pytest.raises(InvalidBlock):
+        Block.decode(block)
+    with pytest.raises(InvalidTransaction):
+        Transaction.decode(inner)
+
+
+def test_the_nesting_bound_is_the_librarys_own_count() -> None:
+    """16 lists in one another are read, 17 are not, whatever stands beside them."""
+    assert decode_rlp(nested(NESTING_MAX), "sample") is not None
+    with pytest.raises(DataError, match="deeper than 16"):
+        decode_rlp(nested(NESTING_MAX + 1), "sample")
+    beside = rlp.encode([b"x" * 60, b"", [b"y" * 300], rlp.decode(nested(NESTING_MAX - 1)), [[]] * 40])
+    assert decode_rlp(beside, "sample") == rlp.decode(beside)

@@ -210,6 +210,21 @@ async def test_bytes_that_are_no_message_count_against_the_peer(host: Host) -> N
     assert not host.halted
 
 
+async def test_a_flood_of_one_peer_leaves_room_for_the_others(host: Host) -> None:
+    """R-5: each peer has its own share of the queue; what one sends beyond it is dropped, the others' votes are not."""
+    host.engine.start()
+    other = Address(b"\x66" * 20)
+    unverified = a_status()
+    for _ in range(engine_module.RECEIVED_FROM_PEER_MAX + 10):
+        host.engine._put(c.Received(PEER, unverified))
+    host.engine._put(c.Received(other, unverified))
+    await host.replica.wait_for(lambda event: isinstance(event, c.Received) and event.peer == other)
+    assert host.metrics.messages_refused.labels("queue_full")._value.get() == 10
+    host.engine._put(c.Received(PEER, unverified))  # drained: the flooder may speak again
+    count = engine_module.RECEIVED_FROM_PEER_MAX + 1
+    await host.replica.wait_for(lambda _: sum(isinstance(e, c.Received) for e in host.replica.events) == count + 1)
+
+
 async def test_a_long_log_begins_anew(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P-17: past its target length the log starts a segment with the State record; the old file is gone."""
     monkeypatch.setattr(engine_module, "SEGMENT_BYTES_TARGET", 10)

@@ -341,7 +341,7 @@ async def test_a_fault_of_a_handler_keeps_the_connection(consortium: Consortium)
     bank, network = await _listening(consortium)
     caller = consortium.network(consortium.add("caller"))
     failures: list[BaseException] = []
-    network._on_failure = failures.append
+    network._on_frame_failure = failures.append
 
     def fail(_peer: Address, _payload: bytes) -> None:
         raise ZeroDivisionError
