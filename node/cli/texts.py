@@ -98,7 +98,9 @@ def credit_text(found: Answer) -> str:
     sealed = found.get("sealed_terms")
     if sealed:
         lines += section("sealed for this bank", _terms_lines(sealed.get("current_terms") or sealed["terms"]))
-    lines += section("amendments", [_amendment(each, currency) for each in found["amendments"]])
+    lines += section(
+        "amendments", [_amendment(each, currency, found["parties"].get("exponent")) for each in found["amendments"]]
+    )
     lines += section("presentations", _presentations(found))
     for event in found["timeline"]:
         if event["event"] == "DocumentsPresented":
@@ -138,10 +140,10 @@ def _expiry(found: Answer) -> str:
     return f"{day(terms['expiry_day'])} at {terms['expiry_place']} (until {moment(found['expires_at'])}{provisional})"
 
 
-def _amendment(each: Answer, currency: str) -> str:
+def _amendment(each: Answer, currency: str, exponent: int | None) -> str:
     change = each["changes"]["amount_change"]
     sign = "-" if change < 0 else "+"
-    amount = f", {sign}{money(currency, format_amount(abs(change), currency))}" if change else ""
+    amount = f", {sign}{money(currency, format_amount(abs(change), currency, exponent=exponent))}" if change else ""
     return f"{each['index']}: {word(each['status'])}{amount}, issued {moment(each['issued_at'])}"
 
 
@@ -299,7 +301,7 @@ def _terms_lines(terms: Answer) -> list[str]:
         if value in _EMPTY or name in ("exponent", "currency"):
             continue
         if name in _MINOR_UNITS and isinstance(value, int) and isinstance(currency, str):
-            value = money(currency, format_amount(value, currency))
+            value = money(currency, format_amount(value, currency, exponent=terms.get("exponent")))
         entries = value if isinstance(value, list) else [value]
         for position, entry in enumerate(entries):
             lines.append(f"{'' if position else word(name):<{LABEL_WIDTH}}{_entry(entry)}")

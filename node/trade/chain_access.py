@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 from contracts import bindings
+from contracts.banking_calendar import SECONDS_PER_DAY, day_date
 from contracts.consortium import Member, Role
 from node.chain.receipt import Log
 from node.errors import DataError, PrayaError
@@ -13,17 +16,34 @@ from node.types import Hash32
 
 FINAL_TIMEOUT_S = 60.0
 DROP_CHECK_S = 0.5
+INSTANT_MAX = 253_402_300_800
+"""The year 10,000: beyond it a number is shown as it stands."""
 
 
 class ContractRefusal(DataError):
-    """A contract refuses the act. ``field`` is the custom error's name (with the article), ``details`` its values."""
+    """A contract refuses the act. ``field`` is the custom error's name (with the article), ``details`` its values as
+    they are; the message says them for people: banks of ``members`` by name, instants and days as dates."""
 
-    def __init__(self, revert: bindings.Revert) -> None:
+    def __init__(self, revert: bindings.Revert, members: Sequence[Member] = ()) -> None:
         values = {
             name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in revert.args.items()
         }
-        super().__init__(f"the contract refuses: {revert}", field=revert.name, code=revert.name, values=values)
+        banks = {member.id: member.name for member in members}
+        spoken = ", ".join(f"{name} {_spoken(name, value, banks)}" for name, value in revert.args.items())
+        message = f"the contract refuses: {revert.name}" + (f" ({spoken})" if spoken else "")
+        super().__init__(message, field=revert.name, code=revert.name, values=values)
         self.revert = revert
+
+
+def _spoken(name: str, value: Any, banks: Mapping[bytes, str]) -> str:
+    """An error's argument for people. Contracts name instants ``...At``, ``deadline``, ``expiry``, days ``...Day``."""
+    if isinstance(value, bytes):
+        return banks.get(value, "0x" + value.hex())
+    if isinstance(value, int) and name.endswith(("At", "deadline", "expiry")) and 0 < value < INSTANT_MAX:
+        return datetime.fromtimestamp(value, UTC).strftime("%a %d %b %Y %H:%M:%S UTC")
+    if isinstance(value, int) and name.endswith("Day") and 0 < value < INSTANT_MAX // SECONDS_PER_DAY:
+        return day_date(value).isoformat()
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)

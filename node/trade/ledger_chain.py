@@ -65,7 +65,7 @@ class LedgerChain:
         if result.error is None:
             return result.output
         if result.reverted:
-            raise ContractRefusal(bindings.decode_revert(result.output))
+            raise ContractRefusal(bindings.decode_revert(result.output), self.members())
         raise DataError(f"the call fails: {result.error}", field="call")
 
     def estimate_gas(self, to: bytes, data: bytes, sender: bytes) -> int:
@@ -74,7 +74,7 @@ class LedgerChain:
             return self._ledger.estimate_gas(request, self._ledger.head)
         except CallFailed as failure:
             if failure.result.reverted:
-                raise ContractRefusal(bindings.decode_revert(failure.result.output)) from None
+                raise ContractRefusal(bindings.decode_revert(failure.result.output), self.members()) from None
             raise
 
     def next_nonce(self, address: bytes) -> int:
