@@ -32,7 +32,7 @@ VERIFIER = NullVerifier()
 
 
 def block(name: int) -> bytes:
-    return bytes([name]) * 32
+    return name.to_bytes(4, "big") * 8
 
 
 def commit_certificate(height: int, view: int = 0) -> CommitCertificate:
@@ -161,3 +161,11 @@ def test_a_new_view_must_follow_from_its_quorum() -> None:
     for message in bad:
         with pytest.raises(InvalidMessage):
             view_change.check_new_view(message, SCHEDULE, VERIFIER)
+
+
+def test_a_view_change_belongs_to_the_epoch_of_the_block_after_its_base() -> None:
+    """P-13: a promise made at an epoch's last block is the next epoch's; under the old number it counts for nobody."""
+    length = SCHEDULE.config.epoch_length
+    view_change.check_view_change(change(0, length - 2), SCHEDULE, VERIFIER)
+    with pytest.raises(InvalidMessage, match="P-13"):
+        view_change.check_view_change(change(0, length - 1), SCHEDULE, VERIFIER)

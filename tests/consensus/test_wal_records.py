@@ -69,6 +69,7 @@ def test_a_state_record_starts_afresh() -> None:
     found = restore([(9, (state,)), (10, (w.Committed(5),))], replace(LEDGER, height=4))
     assert found.epochs == {0: Obligations(view_change(3), new_view(2), (proposal(2, 5),), (prepared(2, 5, 5),))}
     assert (found.lsn, found.committed_floor) == (10, 5)
+    assert restore([(9, (state,))], replace(LEDGER, height=3)).committed_floor == 4
 
 
 def test_a_ledger_ahead_of_the_wal_must_not_vote() -> None:
