@@ -34,6 +34,9 @@ from node.types import Address, Hash32
 RANGE_COUNT = 64
 """Blocks asked for at once; the next range is fetched while this one is executed."""
 RANGE_TIMEOUT_S = 15.0
+SLOW_S = 2.0
+"""A peer that takes longer for a range has its turn ended when that range is imported: nobody's slowness, meant or
+not, keeps this node from asking the others."""
 PROPOSAL_TIMEOUT_S = 5.0
 HEDGE_S = 0.3
 """A proposal is asked of the next peer too when the last one has not answered for so long."""
@@ -232,19 +235,21 @@ class Syncer:
                 _log.info("peer_cannot_serve", peer="0x" + peer.hex(), reason=error.message)
 
     async def _sync_from(self, peer: Address) -> None:
-        """Import from one peer until the target is reached or it has no more. InvalidBlock where it serves a false
-        block, UnavailableError and others where it does not answer."""
+        """Import from one peer until the target is reached, it has no more or it is slow. InvalidBlock where it serves
+        a false block, UnavailableError and others where it does not answer."""
         following = asyncio.ensure_future(self._fetch_range(peer, self._chain.head_number() + 1))
         try:
             while True:
+                asked_us = self._clock.monotonic_us()
                 start, records = await following
+                slow = self._clock.monotonic_us() - asked_us > SLOW_S * 1_000_000
                 if not records:
                     return
                 following = asyncio.ensure_future(self._fetch_range(peer, start + len(records)))
                 for height, record in enumerate(records, start):
                     if height > self._chain.head_number():  # agreement may have been faster
                         await self._import(record)
-                if self._chain.head_number() >= self._target:
+                if slow or self._chain.head_number() >= self._target:
                     return
         finally:
             following.cancel()

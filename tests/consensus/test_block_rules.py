@@ -10,7 +10,7 @@ import pytest
 from consensus.certificates import CommitCertificate
 from consensus.domain import Kind, vote_digest
 from consensus.messages import PrePrepare
-from consensus.types import Effect, Instant, Proposal, Received, TimerFired, TimerKind, Trace, ValidateBlock
+from consensus.types import Effect, Instant, Proposal, Received, StartSync, TimerFired, TimerKind, Trace, ValidateBlock
 
 from .network import START_S, Network, NullSigner, address, decode_header, make_block
 
@@ -115,6 +115,27 @@ def test_lateness_is_judged_when_the_proposal_arrived() -> None:
     late = network.instant()
     network.instant = lambda: Instant(late.monotonic_us + 9_000_000, late.unix_s + 60)  # type: ignore[method-assign]
     node.step(TimerFired(key))
+    assert executed(network)
+    assert not refused(network)
+
+
+def test_a_proposal_that_came_before_its_parent_is_not_late_for_it() -> None:
+    """P-4: judged at the moment of arrival, also where the parent is committed here a minute later."""
+    network = at_height_1()
+    network.drop = lambda sender, to, message: BACKUP in (sender, to)
+    network.submit()
+    assert network.reach(2, 5, [0, 2, 3])
+    node, parent = network.nodes[BACKUP], network.nodes[0].disk.blocks[2]
+    block = make_block(3, parent.block_hash, now_s(network), address(0), parent.certificate, b"transfer")
+    place = (0, 3, decode_header(block).hash)
+    signature = NullSigner(address(0)).sign(vote_digest(node.replica.schedule.domain(0), Kind.PRE_PREPARE, *place))
+    proposal = Proposal(block, parent.certificate)
+    node.step(Received(address(0), PrePrepare(0, *place, proposal, 0, signature)))
+    assert not executed(network)
+    early = network.instant
+    network.instant = lambda: replace(early(), unix_s=early().unix_s + 60)  # type: ignore[method-assign]
+    node.synchronise(StartSync(2, ()))
+    assert node.height == 2
     assert executed(network)
     assert not refused(network)
 

@@ -206,6 +206,30 @@ async def test_a_false_block_is_refused_and_fetched_elsewhere(
     assert message in conviction.message
 
 
+async def test_a_slow_peer_has_its_turn_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block at a time, each just within the time allowed, would keep a node behind for ever: others are asked."""
+    monkeypatch.setattr("node.sync.syncer.SLOW_S", 0.05)
+    full = await world.node("full", blocks=LENGTH)
+    party = world.consortium.add("slow")
+    network = world.consortium.network(party, head=lambda: 10**6)
+    served: list[int] = []
+
+    async def answer(_peer: Address, body: bytes) -> bytes:
+        start = decode_body(body, BlocksRequest).start
+        served.append(start)
+        await asyncio.sleep(0.2)
+        return await full.syncer._server.blocks(party.address, encode_body(BlocksRequest(start, 1)))
+
+    network.on_request(BLOCKS, answer)
+    await network.start()
+    late = await world.node("late")
+    await until(lambda: len(late.network.connected()) == 2)
+    late.syncer.start_sync(LENGTH, (party.address,))
+    await until(lambda: late.height == LENGTH)
+    assert len(served) <= 3
+    assert late.syncer.status().convicted == ()
+
+
 async def test_claims_that_nobody_can_serve_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A claimed height without blocks behind it does not keep the node busy for ever, nor convict anyone."""
     monkeypatch.setattr("node.sync.syncer.RETRY_S", 0.01)
