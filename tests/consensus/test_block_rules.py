@@ -9,7 +9,7 @@ import pytest
 
 from consensus.certificates import CommitCertificate
 from consensus.domain import Kind, vote_digest
-from consensus.messages import PrePrepare
+from consensus.messages import Commit, Complain, Prepare, PrePrepare, Reason
 from consensus.types import Effect, Instant, Proposal, Received, StartSync, TimerFired, TimerKind, Trace, ValidateBlock
 
 from .network import START_S, Network, NullSigner, address, decode_header, make_block
@@ -245,3 +245,23 @@ def test_the_first_block_carries_nothing() -> None:
     signature = NullSigner(address(0)).sign(vote_digest(node.replica.schedule.domain(0), Kind.PRE_PREPARE, *place))
     node.step(Received(address(0), PrePrepare(0, *place, Proposal(block, b"something"), 0, signature)))
     assert refused(network).startswith("P-11")
+
+
+@pytest.mark.parametrize("promised", [False, True])
+def test_who_has_promised_a_later_view_commits_nothing_in_this_one(promised: bool) -> None:
+    """PBFT §4.4: after its VIEW-CHANGE a replica learns and does not vote: its report would be false."""
+    network = at_height_1()
+    network.drop = lambda *_: True
+    propose(network, now_s(network))
+    node = network.nodes[BACKUP]
+    block_hash = next(m.block_hash for m in node.sent if isinstance(m, Prepare) and m.height == 2)
+    if promised:
+        for sender in (2, 3):
+            node.step(Received(address(sender), Complain(0, 1, 1, Reason.PROGRESS, False, sender, b"")))
+        assert node.replica.status().promise == 1
+    for sender in (2, 3):
+        digest = vote_digest(node.replica.schedule.domain(0), Kind.PREPARE, 0, 2, block_hash)
+        vote = Prepare(0, 0, 2, block_hash, sender, NullSigner(address(sender)).sign(digest))
+        node.step(Received(address(sender), vote))
+    committed = [m for m in node.sent if isinstance(m, Commit) and m.height == 2]
+    assert bool(committed) is not promised
