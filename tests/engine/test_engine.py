@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from consensus import types as c
+from consensus.wal_records import Committed
 from node.chain.block import Block
 from node.engine import engine as engine_module
 from node.engine.wal import WriteAheadLog
@@ -261,6 +263,41 @@ async def test_a_block_stores_the_last_synced_record(host: Host) -> None:
     host.engine.start()
     await host.replica.wait_for(lambda event: isinstance(event, c.Delivered))
     assert host.ledger.chain.wal_lsn() == 2
+
+
+async def test_a_block_imported_while_a_record_is_being_written_stores_the_one_before(host: Host) -> None:
+    """P-17: a power cut may lose what is not synced yet; the ledger must not claim to have seen it."""
+    host.wal.append(1, (Committed(1),))
+    host.wal.sync()
+    host.wal.append(2, (Committed(2),))
+    await host.engine.import_block(host.proposal(), b"certificate")
+    assert host.ledger.chain.wal_lsn() == 1
+
+
+async def test_a_lost_log_goes_on_being_noticed(tmp_path: Path) -> None:
+    """P-18: blocks that come by sync do not lower what the ledger has seen, or the next start would vote."""
+    first = Host(tmp_path)
+    first.wal.append(9, (Committed(1),))
+    first.wal.sync()
+    await first.engine.import_block(first.proposal(), b"certificate")
+    await first.close()
+    shutil.rmtree(tmp_path / "wal")
+    second = Host(tmp_path)
+    await second.engine.import_block(second.proposal(), b"certificate")
+    assert second.ledger.head.number == 2
+    assert second.ledger.chain.wal_lsn() == 9
+    await second.close()
+
+
+async def test_a_jump_of_the_test_clock_makes_a_heartbeat_due(host: Host) -> None:
+    """P-19: every replica owes a block with the new time, without waiting for the heartbeat."""
+    key = c.TimerKey(c.TimerKind.HEARTBEAT, 0, 0, 1)
+    host.on_start(c.SetTimer(key, 10**15))
+    host.engine.start()
+    await host.replica.wait_for(lambda event: isinstance(event, c.Started))
+    await asyncio.sleep(0)
+    host.engine.clock_jumped()
+    await host.replica.wait_for(lambda event: event == c.TimerFired(key))
 
 
 def _fields(block: Block) -> dict[str, Any]:
