@@ -12,10 +12,11 @@ import pytest
 from node.chain.genesis import Genesis
 from node.cli.network import processes
 from node.cli.network.layout import NodeFolder, load_network
+from node.clock import CLOCK_FILE
 from node.execution.ledger import Ledger
 from node.state.write_set import WriteSet
 from node.types import Account, Address
-from tests.network.consortium import COMMAND, Consortium, wait_until
+from tests.network.consortium import COMMAND, Consortium, praya, wait_until
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("restarts")]
 
@@ -134,6 +135,21 @@ def test_a_bank_with_changed_state_stops_with_70_and_the_others_go_on(banks: Con
     assert "is invalid here" in output.read_text()
     for name in banks.names[2:]:
         assert banks.receipt(name, sent)["status"] == 1
+
+
+def test_a_test_clock_that_genesis_does_not_allow_is_refused(banks: Consortium) -> None:
+    """P-19: a clock file in the folder of a real network ends the start with exit code 78 and its name."""
+    name = banks.names[3]
+    folder = folder_of(banks, name)
+    banks.stop(name)
+    clock = folder.path / CLOCK_FILE
+    clock.write_text('{"steps": [{"at_s": 0, "offset_s": 60}]}')
+    result = praya("node", "run", "--config", str(folder.config_file), check=False)
+    assert result.returncode == 78
+    assert "P-19" in result.stderr
+    clock.unlink()
+    banks.start(name)
+    in_step(banks, name, banks.names[0])
 
 
 def _replace(target: Path, source: Path | None) -> None:
