@@ -17,7 +17,7 @@ from consensus import codec, ingress
 from consensus import messages as m
 from consensus import types as c
 from consensus.errors import ConsensusError, MalformedMessage
-from consensus.replica import Replica
+from consensus.replica import Replica, ReplicaStatus
 from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
@@ -129,7 +129,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def status(self) -> Any:
+    def status(self) -> ReplicaStatus:
         """The replica's own view of itself, for doors and metrics."""
         return self._replica.status()
 
@@ -317,9 +317,12 @@ class Engine:
             # P-7 and the house rule: a local failure is no verdict on a block; the node stops.
             self._on_halt(f"{type(task.exception()).__name__}: {task.exception()}")
 
-    async def _validate(self, effect: c.ValidateBlock) -> c.Event:
-        token = CancellationToken()
-        self._validations[effect.token] = token
+    def _validate(self, effect: c.ValidateBlock) -> Awaitable[c.Event]:
+        """Execute a block; from this call on the execution can be abandoned, also before its task has begun."""
+        token = self._validations[effect.token] = CancellationToken()
+        return self._judge(effect, token)
+
+    async def _judge(self, effect: c.ValidateBlock, token: CancellationToken) -> c.Event:
         try:
             block = self._with_known_senders(decode_block(effect.proposal.block))
             if effect.fresh and block.header.coinbase != effect.proposer:

@@ -181,8 +181,10 @@ async def test_the_verdicts_on_a_block(host: Host) -> None:
     assert event.verdict is c.Verdict.ABANDONED
 
 
-async def test_an_execution_is_abandoned_with_its_view(host: Host, tmp_path: Path) -> None:
-    """P-7: AbandonValidation ends the interpreter's loop; the verdict is neither valid nor invalid."""
+@pytest.mark.parametrize("begun", [True, False])
+async def test_an_execution_is_abandoned_with_its_view(host: Host, begun: bool) -> None:
+    """P-7: AbandonValidation ends the interpreter's loop, also where it comes before the execution's task has begun;
+    the verdict is neither valid nor invalid."""
     endless = sign(KEYS[0], to=LOOP_ADDRESS, gas=8_000_000)
     block = Block.decode(host.proposal().block)
     header = type(block.header)(
@@ -193,11 +195,13 @@ async def test_an_execution_is_abandoned_with_its_view(host: Host, tmp_path: Pat
         }
     )
     proposal = c.Proposal(Block(header, (endless,)).rlp(), b"")
-    host.on_start(c.ValidateBlock(1, proposal, True, block.header.coinbase))
+    validate, abandon = c.ValidateBlock(1, proposal, True, block.header.coinbase), c.AbandonValidation(1)
+    host.on_start(*([validate] if begun else [validate, abandon]))
     host.engine.start()
-    await asyncio.sleep(0.05)
-    host.replica.script[c.WorkChanged] = [[c.AbandonValidation(1)]]
-    host.engine._put(c.WorkChanged(False))
+    if begun:
+        await asyncio.sleep(0.05)
+        host.replica.script[c.WorkChanged] = [[abandon]]
+        host.engine._put(c.WorkChanged(False))
     event = await host.replica.wait_for(lambda e: isinstance(e, c.BlockValidated))
     assert isinstance(event, c.BlockValidated)
     assert event.verdict is c.Verdict.ABANDONED
