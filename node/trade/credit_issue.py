@@ -76,7 +76,6 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
     notes: list[UnenforcedTerm] = list(terms.unenforced)
     nominated = _nominated(office, terms, notes)
     drawee = _drawee(office, reading.message, notes)
-    tenor, tenor_days = _tenor(terms)
     place = _place(inputs.text("place") or terms.expiry_place, notes)
     recipients = office.others([advising, beneficiary_bank, office.bank_by_id(nominated)])
     sealed = await office.vault.seal_json(
@@ -103,21 +102,7 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
         drawee=drawee,
         confirmation_request=_CONFIRMATION[terms.confirmation],
     )
-    on_chain = lc.Terms(
-        amount=terms.amount,
-        expiry_day=terms.expiry_date,
-        expiry_place=place,
-        availability=_AVAILABILITY[terms.availability],
-        terms_hash=sealed.commitment,
-        tolerance_kind=_tolerance(terms),
-        plus_percent=terms.tolerance_plus,
-        minus_percent=terms.tolerance_minus,
-        latest_shipment_day=terms.latest_shipment,
-        presentation_days=_period(terms),
-        partial_drawings=reading.message.component("43P", "code") != "NOT ALLOWED",
-        tenor=tenor,
-        tenor_days=tenor_days,
-    )
+    on_chain = _terms_on_chain(reading, place, sealed.commitment)
     data = lc.encode_issue(parties, on_chain, APPROVALS_PLACEHOLDER)
     calls = [sealed.call, Call(lc.FACTORY, "issue", addresses.LETTER_OF_CREDIT_FACTORY, data)]
     return ActPlan(
@@ -138,6 +123,27 @@ async def plan_issue(office: Office, inputs: Inputs) -> ActPlan:
             "confirmation": terms.confirmation_answer,
             "sealed": [sealed.to_json()],
         },
+    )
+
+
+def _terms_on_chain(reading: CreditReading, place: str, terms_hash: bytes) -> lc.Terms:
+    """What the contract decides by; the rest of the terms stands under ``terms_hash``."""
+    terms = reading.terms
+    tenor, tenor_days = _tenor(terms)
+    return lc.Terms(
+        amount=terms.amount,
+        expiry_day=terms.expiry_date,
+        expiry_place=place,
+        availability=_AVAILABILITY[terms.availability],
+        terms_hash=terms_hash,
+        tolerance_kind=_tolerance(terms),
+        plus_percent=terms.tolerance_plus,
+        minus_percent=terms.tolerance_minus,
+        latest_shipment_day=terms.latest_shipment,
+        presentation_days=_period(terms),
+        partial_drawings=reading.message.component("43P", "code") != "NOT ALLOWED",
+        tenor=tenor,
+        tenor_days=tenor_days,
     )
 
 
