@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from node.cli import desk, texts
-from node.cli.trade_commands import As, AsJson, show
+from node.cli.output import As, AsJson, show
 from node.errors import DataError
 from node.trade.act_list import ACTS
 from node.trade.acts import Act, Param

@@ -12,11 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from node.cli import desk
+from node.cli.output import As, AsJson, show
 from node.client.rest import RestClient
 from node.errors import ConfigError, DataError
 
-As = Annotated[str | None, typer.Option("--as", help="Which sign-in to use: maker, checker@harbour, ...")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 PASSWORD_ENV = "PRAYA_PASSWORD"  # noqa: S105 - the name of a variable
 GROUPS = {"lc": "Letters of credit under UCP 600.", "invoice": "Invoices and their financing.", "doc": "Documents."}
 
@@ -128,11 +127,6 @@ def reject(
     """Refuse another's draft, or withdraw your own."""
     outcome = desk.open_desk(as_).post(f"/drafts/{draft}/rejection", {"reason": reason})
     show(outcome, as_json, f"{draft} is {outcome['state']}")
-
-
-def show(answer: Any, as_json: bool, text: str) -> None:
-    """An answer for a program or for a person."""
-    typer.echo(json.dumps(answer, indent=1) if as_json else text)
 
 
 def _outcome_text(outcome: dict[str, Any]) -> str:
