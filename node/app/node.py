@@ -332,7 +332,7 @@ class Node:
         self.metrics.pool_size.set(len(self.pool))
 
     def _role_of(self, address: Address) -> PeerRole | None:
-        """Validators past and present may always connect (P-13: they serve an edge's blocks), observers while active."""
+        """Validators past and present may connect (P-13: they serve an edge's blocks), observers while active."""
         state = self.ledger.state.head()
         if address in self.ledger.next_validators or permissioning.member_by_validator(state, address) is not None:
             return PeerRole.VALIDATOR
