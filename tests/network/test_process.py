@@ -76,15 +76,15 @@ def test_signals_at_any_moment_of_a_start_end_it(banks: Consortium, tmp_path: Pa
     name = banks.names[2]
     folder = folder_of(banks, name)
     for delay_s in (0.5, 2.0, 3.5):
-        process = subprocess.Popen(
-            [*COMMAND, "node", "run", "--config", str(folder.config_file)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        said = tmp_path / f"said-{delay_s}"
+        with said.open("wb") as output:
+            process = subprocess.Popen(
+                [*COMMAND, "node", "run", "--config", str(folder.config_file)], stdout=output, stderr=output
+            )
         time.sleep(delay_s)
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=3) in (0, -signal.SIGTERM, -signal.SIGINT)
+        assert process.wait(timeout=3) in (0, -signal.SIGTERM, -signal.SIGINT), said.read_text()
     banks.start(name)
     height = banks.height(banks.names[0])
     wait_until(lambda: banks.height(name) >= height, what="the bank is back")
