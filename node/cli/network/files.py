@@ -7,6 +7,7 @@ machine. A real bank makes its own keys, and sends the authority a signing reque
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -44,6 +45,9 @@ PORT_MIN = 10_000
 PORT_MAX = 65_535
 PORT_ROOM_MIN = 2_000
 PORT_TRIES = 200
+PORTS_ENV = "PRAYA_PORTS"
+"""LOW-HIGH: where ports are taken from instead, so that networks made side by side never meet, not even while a bank of
+one is down."""
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 EPHEMERAL_PORTS_DEFAULT = 32_768
 
@@ -168,12 +172,23 @@ def free_ports(count: int) -> list[int]:
     They lie below the range from which the kernel takes the ports of outgoing connections: a bank that was killed finds
     its own free when it comes back. A run of neighbours, so that two networks made at once hardly meet.
     """
+    low, end = _port_range()
     for _ in range(PORT_TRIES):
-        first = PORT_MIN + secrets.randbelow(_port_end() - count - PORT_MIN)
+        first = low + secrets.randbelow(max(1, end - count - low))
         ports = list(range(first, first + count))
         if all(_is_free(HOST, port) for port in ports):
             return ports
-    raise UnavailableError(f"no {count} neighbouring ports are free on {HOST} above {PORT_MIN}", field="port")
+    raise UnavailableError(f"no {count} neighbouring ports are free on {HOST} above {low}", field="port")
+
+
+def _port_range() -> tuple[int, int]:
+    stated = os.environ.get(PORTS_ENV)
+    if stated is None:
+        return PORT_MIN, _port_end()
+    low, dash, end = stated.partition("-")
+    if not (dash and low.isdecimal() and end.isdecimal() and 1024 <= int(low) < int(end) <= PORT_MAX):
+        raise ConfigError(f"{PORTS_ENV} is {stated!r}, not LOW-HIGH between 1024 and {PORT_MAX}", field=PORTS_ENV)
+    return int(low), int(end)
 
 
 def _port_end() -> int:
