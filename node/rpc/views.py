@@ -61,6 +61,7 @@ def transaction_view(tx: Transaction, header: Header | None, index: int | None) 
     view: JsonObject = {
         "blockHash": None if header is None else to_hex(header.hash),
         "blockNumber": None if header is None else hex(header.number),
+        "blockTimestamp": None if header is None else hex(header.timestamp),
         "transactionIndex": None if index is None else hex(index),
         "hash": to_hex(tx.hash),
         "type": hex(tx.type),

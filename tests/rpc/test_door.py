@@ -238,6 +238,16 @@ async def test_status_of_transactions(chain: DevChain, client: JsonRpcClient) ->
     assert answers[0]["succeeded"] is True and answers[3]["reason"] == "cpu_budget"
 
 
+async def test_a_transaction_says_the_time_of_its_block(chain: DevChain, client: JsonRpcClient) -> None:
+    """blockTimestamp is the block's once it is final (execution-apis), and null while the transaction waits."""
+    receipt = await sent(client, chain, transfer())
+    block = await client.call("eth_getBlockByNumber", receipt["blockNumber"], True)
+    assert block["transactions"][0]["blockTimestamp"] == block["timestamp"]
+    chain.sealing = False
+    pending = await client.call("eth_sendRawTransaction", transfer(1))
+    assert (await client.call("eth_getTransactionByHash", pending))["blockTimestamp"] is None
+
+
 async def test_what_an_auditor_fetches(chain: DevChain, client: JsonRpcClient) -> None:
     """Genesis, raw blocks, receipts, certificates and sets come back as bytes that hash and decode to the chain."""
     receipts = [await sent(client, chain, transfer(nonce)) for nonce in range(3)]
