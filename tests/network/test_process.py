@@ -75,6 +75,7 @@ def test_signals_at_any_moment_of_a_start_end_it(banks: Consortium, tmp_path: Pa
     """Two signals end a node at once, whatever it is doing; its data are whole afterwards."""
     name = banks.names[2]
     folder = folder_of(banks, name)
+    banks.stop(name)
     for delay_s in (0.5, 2.0, 3.5):
         said = tmp_path / f"said-{delay_s}"
         with said.open("wb") as output:
