@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -15,7 +15,8 @@ from node.execution.ledger import Ledger
 from node.execution.transition import Rules
 from node.storage import keyspace
 from node.storage.leveldb import LevelDB
-from node.storage.store import KeyValueStore, Operation
+from node.storage.store import KeyValueStore
+from node.storage.unsynced import UnsyncedStore
 
 TABLES = {
     keyspace.HEADER: "header",
@@ -65,7 +66,7 @@ def check_database(
         if chain.genesis_digest() != genesis.digest:
             raise ConfigError("the database belongs to a chain of another genesis", field="genesis")
         with tempfile.TemporaryDirectory(dir=path.parent, prefix="check-") as directory:
-            scratch = _Unsynced(LevelDB.open(Path(directory)))
+            scratch = UnsyncedStore(LevelDB.open(Path(directory)))
             try:
                 ledger = Ledger.open_store(scratch, genesis, rules=rules)
                 _execute_all(chain, ledger, progress)
@@ -118,25 +119,3 @@ def _difference(
         expected=expected[1].hex(),
         found=found[1].hex(),
     )
-
-
-class _Unsynced:
-    """A database that may be lost with the power: its batches are not waited for."""
-
-    def __init__(self, store: KeyValueStore) -> None:
-        self._store = store
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._store.get(key)
-
-    def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return self._store.iterate(prefix)
-
-    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        return self._store.floor(prefix, key)
-
-    def write(self, operations: Sequence[Operation], *, sync: bool) -> None:
-        self._store.write(operations, sync=False)
-
-    def close(self) -> None:
-        self._store.close()
