@@ -65,7 +65,8 @@ def entry_view(core: Core) -> int:
 
 def advance(core: Core) -> None:
     """Join, then enter a view change where enough want it; keep the timers in step."""
-    if core.may_speak():
+    sync = core.sync
+    if core.may_speak() and (sync.own or sync.complaints or sync.view_changes):  # nobody wants another view: the rule
         _drop_own_if_past(core)
         joined = join_view(core)
         own_target = max(core.sync.own.view if core.sync.own else 0, core.views.promise)
