@@ -190,7 +190,7 @@ class Engine:
         self._put(c.Received(peer, message))
 
     def _committed(self, executed: ExecutedBlock) -> None:
-        self._builder.committed(executed.block.header.hash)
+        self._builder.committed(executed.block.header.hash, executed.block.number)
         self._work.committed(executed)
 
     def _now(self) -> c.Instant:
@@ -231,7 +231,7 @@ class Engine:
             case c.CancelTimer():
                 self._timers.cancel(effect.kind)
             case c.BuildBlock():
-                self._spawn(self._builder.build(effect))
+                self._spawn(self._build(effect))
             case c.ValidateBlock():
                 self._spawn(self._validate(effect))
             case c.AbandonValidation():
@@ -316,6 +316,16 @@ class Engine:
         if not task.cancelled() and task.exception() is not None:
             # P-7 and the house rule: a local failure is no verdict on a block; the node stops.
             self._on_halt(f"{type(task.exception()).__name__}: {task.exception()}")
+
+    def _build(self, effect: c.BuildBlock) -> Awaitable[c.Event]:
+        """Build a block; from this call on the build can be cancelled, also before its task has begun."""
+        return self._built(effect, self._builder.build(effect))
+
+    async def _built(self, effect: c.BuildBlock, answer: Awaitable[c.BlockBuilt]) -> c.Event:
+        built = await answer
+        if built.proposal is None and effect.parent_hash != self._writer.ledger.head_hash:
+            self._work.none_left()
+        return built
 
     def _validate(self, effect: c.ValidateBlock) -> Awaitable[c.Event]:
         """Execute a block; from this call on the execution can be abandoned, also before its task has begun."""

@@ -19,7 +19,7 @@ from node.types import Hash32, to_hex
 T = TypeVar("T")
 
 EXECUTED_KEPT_MAX = 4
-"""Executed but uncommitted blocks held: with W = 1, one for each of the last few views."""
+"""Executed but uncommitted blocks held for each height of the window: one for each of the last few views."""
 COMMIT_ATTEMPTS = 3
 """Executions of a final block that may be abandoned for a moved head before that counts as a fault of ours."""
 
@@ -44,12 +44,29 @@ class LedgerWriter:
     def remember(self, executed: ExecutedBlock) -> None:
         """Keep an executed block, so that its commit need not execute it again."""
         self._executed.pop(executed.block.header.hash, None)
-        while len(self._executed) >= EXECUTED_KEPT_MAX:
-            del self._executed[next(iter(self._executed))]
+        number = executed.block.number
+        rivals = [block_hash for block_hash, kept in self._executed.items() if kept.block.number == number]
+        if len(rivals) >= EXECUTED_KEPT_MAX:
+            del self._executed[rivals[0]]
         self._executed[executed.block.header.hash] = executed
 
+    def above(self, parent_hash: bytes) -> list[ExecutedBlock]:
+        """The executed blocks in flight from the head up to ``parent_hash``; none where that is the head.
+
+        Raises ExecutionAbandoned where this node does not hold them all: the head has moved, or a view ended.
+        """
+        found: list[ExecutedBlock] = []
+        wanted = parent_hash
+        while wanted != self.ledger.head_hash:
+            executed = self._executed.get(Hash32(wanted))
+            if executed is None:
+                raise ExecutionAbandoned("the parent is neither the head nor executed here: the head has moved")
+            found.append(executed)
+            wanted = executed.block.header.parent_hash
+        return found[::-1]
+
     async def execute(self, block: Block, cancel: CancellationToken | None = None) -> ExecutedBlock:
-        """Execute a child of the head and compare every root.
+        """Execute a child of the head, or of an executed block in flight, and compare every root.
 
         Raises InvalidBlock with the broken rule, ExecutionAbandoned where ``cancel`` was used or the head is another
         by the time that the ledger's thread gets to it: neither says anything of the block.
@@ -59,9 +76,7 @@ class LedgerWriter:
             return known
 
         def work() -> ExecutedBlock:
-            if block.header.parent_hash != self.ledger.head_hash:
-                raise ExecutionAbandoned("the head has moved")
-            return self.ledger.execute(block, cancel=cancel)
+            return self.ledger.execute(block, above=self.above(block.header.parent_hash), cancel=cancel)
 
         executed = await self.run(work)
         self.remember(executed)
@@ -86,10 +101,20 @@ class LedgerWriter:
                     wal_lsn=wal_lsn(),
                 )
             )
-            self._executed.clear()
+            self._drop_past()
         for listener in self.committed_listeners:
             listener(executed)
         return executed
+
+    def _drop_past(self) -> None:
+        """Forget what can no longer follow: blocks up to the head, and those whose parent is neither head nor here."""
+        standing = {self.ledger.head_hash}
+        for executed in sorted(self._executed.values(), key=lambda executed: executed.block.number):
+            header = executed.block.header
+            if header.parent_hash in standing:
+                standing.add(header.hash)
+            else:
+                del self._executed[header.hash]
 
     async def _execute_final(self, block: Block) -> ExecutedBlock:
         head = self.ledger.head_hash

@@ -53,6 +53,10 @@ class WorkReporter:
         self._said = WorkChanged(pending, self._pool.oldest_us if pending else None, self._set_change_waits)
         return self._said
 
+    def none_left(self) -> None:
+        """The builder found nothing beyond the blocks in flight: the next transaction is said at once, as if first."""
+        self._said = WorkChanged(False, None, self._said.empty_due)
+
     def close(self) -> None:
         """Forget the check to come."""
         if self._check is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain as chain_together
+from itertools import islice
 from pathlib import Path
 
 from node.chain.block import Block
@@ -120,11 +122,15 @@ class Ledger:
         self,
         block: Block,
         *,
+        above: Sequence[ExecutedBlock] = (),
         carried_certificate_hash: Hash32 | None = None,
         cancel: CancellationToken | None = None,
     ) -> ExecutedBlock:
-        """Execute a child of the head; InvalidBlock or ExecutionAbandoned. Writes nothing."""
-        with self._standing_head() as parent:
+        """Execute a child of the head, or of the last block in ``above``; InvalidBlock or ExecutionAbandoned.
+
+        ``above``: executed blocks in flight, from the head upwards (W > 1, P-11). Writes nothing.
+        """
+        with self._standing_parent(above) as parent:
             return execute_block(
                 self.rules, parent, block, carried_certificate_hash=carried_certificate_hash, token=cancel
             )
@@ -138,16 +144,17 @@ class Ledger:
         candidates: Iterable[Transaction],
         cpu_budget_s: float,
         tx_cpu_max_s: float | None = None,
+        above: Sequence[ExecutedBlock] = (),
         cancel: CancellationToken | None = None,
     ) -> BuiltBlock:
-        """Build a block on the head (P-2, P-6, P-7). Writes nothing.
+        """Build a block on the head or on the last in ``above`` (P-2, P-6, P-7). Writes nothing.
 
         ``cpu_budget_s`` closes the block, at most T0/4; ``tx_cpu_max_s`` evicts one transaction, T0/2 where not given.
         """
         if tx_cpu_max_s is None:
             tx_cpu_max_s = self.parameters.timeout_ms / 2 / 1000
         request = BuildRequest(timestamp, coinbase, certificate_hash, cpu_budget_s, tx_cpu_max_s)
-        with self._standing_head() as parent:
+        with self._standing_parent(above) as parent:
             return build_block(self.rules, parent, request, candidates, token=cancel)
 
     def commit(self, executed: ExecutedBlock, *, certificate: bytes, carried_certificate: bytes, wal_lsn: int) -> None:
@@ -193,20 +200,42 @@ class Ledger:
         return block_context(self.rules, header, lambda: self._hashes_from(header.number - 1))
 
     @contextmanager
-    def _standing_head(self) -> Iterator[ParentState]:
-        """The head to build on. Where it moves meanwhile, the result is neither valid nor invalid."""
-        head = self._head
-        parent = ParentState(
-            head.header, self.state, head.next_validators, lambda: self._hashes_from(head.header.number)
-        )
+    def _standing_parent(self, above: Sequence[ExecutedBlock]) -> Iterator[ParentState]:
+        """The block to build on. Where the head moves off the way to it, the result is neither valid nor invalid."""
+        version, head = self.state.version, self._head
+        parent = self._parent_state(head, above)
         try:
             yield parent
         except (InvalidBlock, DataError) as error:
-            if self._head is not head or self.state.root != head.header.state_root:
+            if not self._stands(head, version, above):
                 raise ExecutionAbandoned("the head moved during execution") from error
             raise
-        if self._head is not head or self.state.root != head.header.state_root:
+        if not self._stands(head, version, above):
             raise ExecutionAbandoned("the head moved during execution")
+
+    def _parent_state(self, head: _Head, above: Sequence[ExecutedBlock]) -> ParentState:
+        if not above:
+            return ParentState(
+                head.header, self.state, head.next_validators, lambda: self._hashes_from(head.header.number)
+            )
+        hashes = [executed.block.header.hash for executed in above]
+        parents = [executed.block.header.parent_hash for executed in above]
+        if parents != [head.header.hash, *hashes[:-1]]:
+            raise ExecutionAbandoned("the blocks in flight do not follow the head")
+        return ParentState(
+            above[-1].block.header,
+            self.state.above([executed.state_update for executed in above]),
+            above[-1].next_validators,
+            lambda: islice(chain_together(reversed(hashes), self._hashes_from(head.header.number)), ANCESTORS_MAX),
+        )
+
+    def _stands(self, head: _Head, version: int, above: Sequence[ExecutedBlock]) -> bool:
+        """Whether what was read since ``head`` and ``version`` is one state: the head stood still, or moved along
+        ``above``, and no batch was being written at either end (odd version)."""
+        now = self._head.header
+        path = (head.header, *(executed.block.header for executed in above))
+        settled = not above or (version % 2 == 0 and self.state.version % 2 == 0)
+        return settled and self.state.root == now.state_root and any(now.hash == header.hash for header in path)
 
     def _hashes_from(self, number: int) -> Iterator[Hash32]:
         for height in range(number, max(-1, number - ANCESTORS_MAX), -1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from node.state.tries import (
 )
 from node.state.write_set import WriteSet
 from node.storage import keyspace
+from node.storage.layered import LayeredStore
 from node.storage.store import KeyValueStore, Operation
 from node.types import Account, Address, Hash32, StateReader
 
@@ -81,6 +82,13 @@ class StateStore:
     def at(self, root: Hash32) -> StateReader:
         """The state at any committed root. Reading one that is not there raises DataError."""
         return self.head() if root == self._root else _TrieReader(self, root)
+
+    def above(self, updates: Sequence[StateUpdate]) -> StateStore:
+        """The state with ``updates`` on top, each computed on the one before it, none of them written: what a block in
+        flight is executed on. The head may move along ``updates`` meanwhile; moved elsewhere, answers are mixed."""
+        store = StateStore(LayeredStore(self._kv, [update.operations for update in updates]), updates[-1].root)
+        store._codes = self._codes
+        return store
 
     def apply(self, write_set: WriteSet) -> StateUpdate:
         """Root and operations of the head's state after ``write_set``. Writes nothing."""
