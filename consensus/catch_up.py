@@ -37,6 +37,20 @@ def say_status(core: Core) -> None:
         core.broadcast(core.status())
 
 
+def greet(core: Core, reachable: frozenset[Address]) -> None:
+    """Members that have come into reach hear at once what they would hear at the next tick: STATUS and whatever this
+    replica complains of or has promised (R-9)."""
+    new = reachable - (core.reachable or frozenset())
+    for member in core.members:
+        if member not in new or core.index is None or not _may_answer(core, member):
+            continue
+        core.send(member, core.status())
+        if core.may_speak() and core.sync.own is not None:
+            core.send(member, core.sync.own)
+        if core.may_speak() and core.views.view_change is not None and not core.views.normal:
+            core.send(member, core.views.view_change, after=core.durable_lsn())
+
+
 def on_status(core: Core, message: Status) -> None:
     """Send what the sender lacks; note what it claims to have."""
     to = core.members[message.sender]

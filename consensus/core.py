@@ -86,6 +86,8 @@ class Synchroniser:
     """Latest of each sender, own included."""
     own: Complain | None = None
     """The complaint that this replica repeats."""
+    waiting_since_us: int = 0
+    """When the running timer of patience (T_progress or T_newview) began."""
     checking: set[Reason] = field(default_factory=set)
     """CheckWork is out: complain for these only if the builder places something (P-15)."""
     age_passed: int = 0
@@ -161,6 +163,10 @@ class Core:
         """Repairs sent to each peer since the last STATUS tick."""
         self.sync_target = 0
         """Of the last StartSync since the last STATUS tick."""
+        self.reachable: frozenset[Address] | None = None
+        """Whom the host is connected to (R-9); None while it has not said so: then everybody counts."""
+        self.lost_us: dict[Address, int] = {}
+        """Members of the epoch that are not reachable: since when, on the monotonic clock."""
         self.convicted = 0
         self.now = Instant(0, 0)
         self.timers: dict[TimerKind, tuple[TimerKey, int]] = {}
@@ -186,6 +192,10 @@ class Core:
     def primary(self, view: int) -> int:
         """Index of the primary of ``view`` in the current epoch."""
         return primary_index(self.epoch, view, self.n)
+
+    def reaches(self, index: int) -> bool:
+        """Whether the host is connected to this member of the epoch, or is it (R-9)."""
+        return index == self.index or self.reachable is None or self.members[index] in self.reachable
 
     def may_speak(self) -> bool:
         """Whether this replica is a validator that remembers all it ever promised (P-18)."""

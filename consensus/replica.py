@@ -33,6 +33,7 @@ from consensus.types import (
     Halt,
     HeaderDecoder,
     Instant,
+    PeersReachable,
     Persisted,
     Proposal,
     Received,
@@ -147,6 +148,9 @@ class Replica:
                 epochs.on_delivered(core, event)
             case Synced():
                 epochs.on_synced(core, event)
+            case PeersReachable():
+                catch_up.greet(core, event.addresses)
+                view_synchronizer.on_peers_reachable(core, event)
 
     def _settle(self) -> None:
         """Every guard after every event: whatever was waited for may just have come."""

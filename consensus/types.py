@@ -210,6 +210,14 @@ class Synced:
     next_validators: tuple[Address, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PeersReachable:
+    """With which addresses this host holds an authenticated connection: after Started, and whenever that changes. Only
+    patience depends on it (R-9); until the first of these events everybody counts as reachable."""
+
+    addresses: frozenset[Address]
+
+
 Event = (
     Started
     | Received
@@ -221,6 +229,7 @@ Event = (
     | WorkChanged
     | Delivered
     | Synced
+    | PeersReachable
 )
 
 

@@ -10,11 +10,14 @@ from consensus import view_change
 from consensus.core import MAX_DOUBLINGS, Core
 from consensus.messages import Complain, Reason
 from consensus.normal_case import empty_block_due
-from consensus.types import CheckWork, TimerKind, WorkChanged
+from consensus.types import CheckWork, PeersReachable, TimerKind, WorkChanged
 from consensus.validators import weak_quorum_size
 
 AGE_COUNTS_FOR = 3
 """An age complaint counts for so many status intervals after each receipt (P-14)."""
+QUICK_SHIFT = 3
+"""R-9: patience with a primary that is out of reach is an eighth of the ordinary. A fraction of what has doubled with
+k, not of T0: else f liars and one host that is wrong about its links could change views faster than blocks commit."""
 
 
 # --- whose complaint counts ---------------------------------------------------------------------------
@@ -172,7 +175,44 @@ def _keep(core: Core, kind: TimerKind, wanted: bool, now: int) -> None:
     running = core.timers.get(kind)
     place = (core.epoch, core.views.promise, core.height + 1)
     if running is None or (running[0].epoch, running[0].view, running[0].height) != place:
-        core.set_timer(kind, now + core.patience_us())
+        core.sync.waiting_since_us = now
+    core.set_timer(kind, patience_ends_us(core))
+
+
+# --- who is out of reach (R-9) ------------------------------------------------------------------------
+
+
+def next_view(core: Core, above: int) -> int:
+    """The view to ask for: the lowest one above whose primary is reachable. At most n - 1 are skipped, since this
+    replica reaches itself."""
+    views = range(above + 1, above + core.n + 1)
+    return next((view for view in views if core.reaches(core.primary(view))), above + 1)
+
+
+def patience_ends_us(core: Core) -> int:
+    """When the running patience is over: sooner while its primary is out of reach, counted from when it was lost, so
+    that a link that breaks for a moment costs nothing; never later than the ordinary patience."""
+    since, patience = core.sync.waiting_since_us, core.patience_us()
+    leader = core.primary(core.views.promise)
+    if core.reaches(leader):
+        return since + patience
+    lost_us = core.lost_us.get(core.members[leader], 0)
+    return min(since + patience, max(since, lost_us) + (patience >> QUICK_SHIFT))
+
+
+def on_peers_reachable(core: Core, event: PeersReachable) -> None:
+    """Take in who is connected; a complaint that asks for an unreachable primary asks for another. A host that has just
+    started is connected to nobody yet: whom it has never seen counts as lost T0 later."""
+    now = core.now.monotonic_us
+    lost_us = now if core.reachable is not None else now + core.config.timeout_us
+    core.reachable = event.addresses
+    gone = [member for member in core.members if member not in event.addresses]
+    core.lost_us = {member: core.lost_us.get(member, lost_us) for member in gone}
+    own = core.sync.own
+    if own is not None and not own.echo and not core.reaches(core.primary(own.view)):
+        view = next_view(core, core.views.promise)
+        if view != own.view:
+            complain(core, view, own.reason, echo=False)
 
 
 # --- events -------------------------------------------------------------------------------------------
@@ -186,7 +226,7 @@ def on_complain(core: Core, message: Complain) -> None:
 def on_progress_timer(core: Core) -> None:
     """No commit in time: complain, of transactions only after this replica's builder placed one (P-15)."""
     if _has_firm_work(core):
-        complain(core, core.views.view + 1, Reason.PROGRESS, echo=False)
+        complain(core, next_view(core, core.views.view), Reason.PROGRESS, echo=False)
     else:
         core.sync.checking.add(Reason.PROGRESS)
         core.emit(CheckWork())
@@ -194,7 +234,7 @@ def on_progress_timer(core: Core) -> None:
 
 def on_new_view_timer(core: Core) -> None:
     """The promised view did not start in time: ask for the one after."""
-    complain(core, core.views.promise + 1, Reason.PROGRESS, echo=False)
+    complain(core, next_view(core, core.views.promise), Reason.PROGRESS, echo=False)
 
 
 def on_age_timer(core: Core) -> None:
@@ -215,9 +255,9 @@ def on_work_changed(core: Core, event: WorkChanged) -> None:
     if not core.may_speak() or not core.views.normal:
         return
     if Reason.AGE in checked and event.pending and _age_due(core):
-        complain(core, core.views.view + 1, Reason.AGE, echo=False)
+        complain(core, next_view(core, core.views.view), Reason.AGE, echo=False)
     elif Reason.PROGRESS in checked and (event.pending or _has_firm_work(core)) and sync.own is None:
-        complain(core, core.views.view + 1, Reason.PROGRESS, echo=False)
+        complain(core, next_view(core, core.views.view), Reason.PROGRESS, echo=False)
 
 
 def on_height(core: Core) -> None:

@@ -113,7 +113,10 @@ class Engine:
         """Begin: Started is the first event, then whatever the network brings."""
         self._network.on_frame(FRAME_KIND, self._frame_received)
         self._writer.committed_listeners.append(self._committed)
+        self._network.on_connect(self._peers_changed)
+        self._network.on_disconnect(self._peers_changed)
         self._put(c.Started())
+        self._peers_changed()
         self._work.report()
         self._runner = asyncio.get_running_loop().create_task(self._run(), name="engine")
 
@@ -188,6 +191,10 @@ class Engine:
                 raise DataError(f"malformed consensus message: {error}", field="consensus") from error
             return
         self._put(c.Received(peer, message))
+
+    def _peers_changed(self, _peer: object = None) -> None:
+        """Duty 16: a connection came or went."""
+        self._put(c.PeersReachable(frozenset(bytes(address) for address in self._network.connected())))
 
     def _committed(self, executed: ExecutedBlock) -> None:
         self._builder.committed(executed.block.header.hash, executed.block.number)

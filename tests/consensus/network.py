@@ -35,6 +35,7 @@ from consensus.types import (
     Halt,
     HeaderView,
     Instant,
+    PeersReachable,
     Persist,
     Persisted,
     Proposal,
@@ -402,6 +403,12 @@ class Network:
         for i in indexes or range(len(self.nodes)):
             self.nodes[i].step(Started())
             self.nodes[i].follow()
+
+    def links(self) -> None:
+        """Every living node learns whom it is connected to (R-9)."""
+        for node in self.nodes:
+            others = (o for o in self.nodes if o is not node and o.alive and self.connected(node.index, o.index))
+            node.step(PeersReachable(frozenset(o.me for o in others)))
 
     def restart(self, i: int) -> Node:
         """A crash, and the process again on the same disk."""

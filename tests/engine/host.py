@@ -25,6 +25,7 @@ from node.engine.wal import WriteAheadLog
 from node.keys import SECP256K1_VERIFIER
 from node.metrics import Metrics
 from node.p2p import PeerNetwork, Priority
+from node.p2p.peer import PeerInfo
 from node.txpool import TransactionPool
 from node.types import Address
 from tests.execution.chain import PARAMETERS, VALIDATORS, OpenPermissions, build, make_genesis, open_ledger
@@ -85,9 +86,20 @@ class ListeningNetwork:
 
     journal: list[str]
     handlers: dict[str, Callable[[Address, bytes], None]] = field(default_factory=dict)
+    connected_handlers: list[Callable[[PeerInfo], None]] = field(default_factory=list)
+    peers: set[Address] = field(default_factory=set)
 
     def on_frame(self, kind: str, handler: Callable[[Address, bytes], None]) -> None:
         self.handlers[kind] = handler
+
+    def on_connect(self, handler: Callable[[PeerInfo], None]) -> None:
+        self.connected_handlers.append(handler)
+
+    def on_disconnect(self, handler: Callable[[PeerInfo], None]) -> None:
+        self.connected_handlers.append(handler)
+
+    def connected(self) -> dict[Address, PeerInfo]:
+        return {address: cast(PeerInfo, None) for address in self.peers}
 
     def broadcast(self, priority: Priority, payload: bytes, kind: str, to: Iterable[Address]) -> int:
         self.journal.append("broadcast")

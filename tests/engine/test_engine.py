@@ -7,7 +7,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from node.chain.block import Block
 from node.engine import engine as engine_module
 from node.engine.wal import WriteAheadLog
 from node.errors import DataError
+from node.p2p.peer import PeerInfo
 from node.types import Address
 from tests.engine.host import LOOP_ADDRESS, Host, a_state, a_status, persist
 from tests.execution.chain import ADDRESSES, KEYS, PARAMETERS, VALIDATORS, sign
@@ -42,6 +43,19 @@ async def test_a_record_is_synced_before_its_message_leaves(host: Host) -> None:
     host.engine.start()
     await host.replica.wait_for(lambda event: event == c.Persisted(1))
     assert host.journal == ["sync", "broadcast", "send"]
+
+
+async def test_the_replica_hears_whom_the_host_is_connected_to(host: Host) -> None:
+    """Duty 16: after Started, and at each connection that comes or goes."""
+    host.engine.start()
+    assert isinstance(await host.replica.wait_for(lambda event: True), c.Started)
+    await host.replica.wait_for(lambda event: event == c.PeersReachable(frozenset()))
+    for peers in ({PEER}, set()):
+        host.network.peers = peers
+        for tell in host.network.connected_handlers:
+            tell(cast(PeerInfo, None))
+        await host.replica.wait_for(lambda event, peers=peers: event == c.PeersReachable(frozenset(peers)))
+    assert len(host.network.connected_handlers) == 2
 
 
 async def test_a_message_ahead_of_its_record_stops_the_node(host: Host) -> None:

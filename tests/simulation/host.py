@@ -82,6 +82,8 @@ class Host:
         self._segment_due = False
         self._validations: set[int] = set()
         self._reported: tuple[bool, int | None] = (False, None)
+        self._links: frozenset[int] | None = None
+        """Whom this host says it is connected to; None before it has said so."""
         self.sync = BlockSync(self)
 
     # --- clocks -----------------------------------------------------------------------------------------
@@ -124,6 +126,10 @@ class Host:
         self.replica = self.world.make_replica(self, restored)
         self.world.trace(self, "start", f"height {self.ledger.height}, lsn {restored.lsn}")
         self.feed(c.Started())
+        self._links = None
+        self.update_links()
+        if self.index == self.world.options.flapping:
+            self._flap()
         self._reported = (False, None)
         self.update_work()
 
@@ -207,6 +213,22 @@ class Host:
         if self.alive and (always or work != self._reported):
             self._reported = work
             self.feed(c.WorkChanged(*work))
+
+    def update_links(self) -> None:
+        """Tell the replica whom this host is connected to, if that has changed (R-9)."""
+        others = self.world.others[self.index]
+        self._tell_links(frozenset(other for other in others if self.world.connected(self.index, other)))
+
+    def _flap(self) -> None:
+        """The fault of one host: it is wrong about its links, again and again, also after all else has healed."""
+        others = self.world.others[self.index]
+        self._tell_links(frozenset(other for other in others if self.random.random() < 0.5))
+        self.after(self.random.randrange(10_000, 400_000), self._flap)
+
+    def _tell_links(self, links: frozenset[int]) -> None:
+        if self.alive and links != self._links:
+            self._links = links
+            self.feed(c.PeersReachable(frozenset(self.world.validators[other] for other in links)))
 
     # --- effects ----------------------------------------------------------------------------------------
 

@@ -47,6 +47,10 @@ class Options:
     """Share of crashes that are a power cut of every bank at once."""
     cut_gap_us: int = 0
     """Mean time between changes of the links; 0 for none."""
+    link_delay_us: int = 20 * MILLISECOND
+    """How much later a host knows of a connection that came or went."""
+    flapping: int | None = None
+    """The host that is wrong about whom it is connected to, for ever."""
     byzantine: dict[int, tuple[str, ...]] = field(default_factory=dict)
     damage: dict[int, str] = field(default_factory=dict)
     """Banks whose log is damaged at a crash ("flip" or "rollback"); with the Byzantine ones at most f."""
@@ -121,6 +125,8 @@ def _swarm(rng: Random, o: Options) -> None:
     for part in (_network, _crashes, _byzantine):
         if rng.random() < 0.75:
             part(rng, o)
+    o.link_delay_us = rng.choice((1, 50, 400)) * MILLISECOND
+    o.flapping = rng.randrange(o.n) if rng.random() < 0.2 else None
 
 
 def _sized(n: int) -> Callable[[Random, Options], None]:

@@ -203,6 +203,17 @@ class World:
     def _start(self, host: Host) -> None:
         if not host.alive:
             host.start()
+            self.links_changed()
+
+    def links_changed(self) -> None:
+        """Every host learns a while later whom it is connected to now (R-9)."""
+        for host in self.hosts:
+            host.after(self._gap(self.options.link_delay_us), host.update_links)
+
+    def connected(self, one: int, other: int) -> bool:
+        """Whether a connection between the two can stand: it needs both ends and both directions."""
+        cut = self.network.is_cut(one, other) or self.network.is_cut(other, one)
+        return self.hosts[one].alive and self.hosts[other].alive and not cut
 
     def _gap(self, mean_us: int) -> int:
         return 1 + int(self.scheduler.random.expovariate(1.0) * mean_us)
@@ -248,6 +259,7 @@ class World:
     def crashed(self, host: Host) -> None:
         """A host has died; it comes back."""
         self.counts["crash"] += 1
+        self.links_changed()
         delay = 1_000 if self.healed else self._gap(self.scheduler.random.choice((5_000, 100_000, 600_000)))
         self.scheduler.after(delay, lambda: self._start(host))
 
@@ -270,6 +282,7 @@ class World:
         elif n > 1:
             for _ in range(random.randint(1, n)):
                 self.network.cut(*random.sample(range(n), 2))
+        self.links_changed()
         self.scheduler.after(self._gap(self.options.cut_gap_us), self._next_cut)
 
     def _next_jump(self) -> None:
@@ -284,6 +297,7 @@ class World:
     def _heal(self) -> None:
         self.healed = True
         self.network.heal()
+        self.links_changed()
         quality = self.network.quality
         quality.drop = quality.slow = 0.0
         quality.delay_mean_us = min(quality.delay_mean_us, 8_000)
