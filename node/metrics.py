@@ -6,6 +6,7 @@
 | praya_chain_blocks_total | counter |  | Blocks committed by this process |
 | praya_chain_head_height | gauge |  | Height of the last final block |
 | praya_chain_head_timestamp_seconds | gauge |  | Block time of the last final block |
+| praya_chain_seconds_since_block | gauge |  | Time since the last block became final here, or since the start |
 | praya_chain_transactions_total | counter |  | Transactions in blocks committed by this process |
 | praya_evm_execution_seconds | histogram |  | Time to execute a block |
 | praya_p2p_bad_frames_total | counter | reason | Frames that no honest node sends |
@@ -15,17 +16,34 @@
 | praya_p2p_frames_sent_total | counter | priority | Frames queued for peers |
 | praya_p2p_peers | gauge |  | Connected peers |
 | praya_p2p_refused_total | counter | reason | Connections refused or ended, by reason |
+| praya_pbft_epoch | gauge |  | Epoch of the next block |
 | praya_pbft_equivocations_total | counter | offence | Offences proved by two signed messages |
+| praya_pbft_failed_views | gauge |  | Views given up since the last block |
 | praya_pbft_messages_refused_total | counter | reason | Consensus messages refused at ingress |
+| praya_pbft_missed_votes_total | counter | validator | Blocks without a COMMIT of this validator, even late |
+| praya_pbft_patience_seconds | gauge |  | How long the present view may take before it is complained of |
+| praya_pbft_phase_seconds | histogram | phase | Time of a block's phases: build or validate, prepare, commit, deliver |
+| praya_pbft_progressing | gauge |  | 1 while no work is overdue and a quorum is in reach |
+| praya_pbft_promised_view | gauge |  | View of the last promise; above the view while a view change is under way |
+| praya_pbft_quorum_reachable | gauge |  | 1 where this node and its connected validators make a quorum |
+| praya_pbft_reachable_validators | gauge |  | Connected validators, this node included |
+| praya_pbft_validator_last_heard_seconds | gauge | validator | Time since a message on its own connection |
+| praya_pbft_validator_vote_height | gauge | validator | Highest block that this validator was seen to vote for |
 | praya_pbft_view | gauge |  | View of the current epoch |
-| praya_pbft_view_changes_total | counter |  | Views entered after a failed one |
+| praya_pbft_view_changes_total | counter | reason | Views entered after a failed one, by why they were wanted |
+| praya_pbft_vote_delay_seconds | histogram | validator, vote | Time from acceptance here to a validator's vote |
+| praya_pbft_votes | gauge |  | 1 where this node is a validator that may vote |
+| praya_pbft_waiting_seconds | gauge |  | How long the oldest work has waited since the last block |
 | praya_pbft_wal_sync_seconds | histogram |  | Time of a write-ahead log sync |
 | praya_rpc_requests_total | counter | method, code | JSON-RPC requests |
+| praya_sync_lag_blocks | gauge |  | Blocks between the head and the highest one that a sync is after |
 | praya_txpool_refused_total | counter | reason | Transactions refused at admission |
 | praya_txpool_size | gauge |  | Transactions waiting |
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -42,12 +60,80 @@ P2P_COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
 """What the peer network counts: name, meaning, labels."""
 
 
+class AgreementMetrics:
+    """What concerns agreement. The label ``validator`` is an address of the set in force: series of others are dropped
+    by :meth:`forget_validator`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, meaning: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(f"praya_pbft_{name}", meaning, labels, registry=registry)
+
+        def counter(name: str, meaning: str, labels: tuple[str, ...]) -> Counter:
+            return Counter(f"praya_pbft_{name}_total", meaning, labels, registry=registry)
+
+        def histogram(name: str, meaning: str, labels: tuple[str, ...]) -> Histogram:
+            return Histogram(f"praya_pbft_{name}", meaning, labels, buckets=LATENCY_BUCKETS_S, registry=registry)
+
+        self.epoch = gauge("epoch", "Epoch of the next block")
+        self.view = gauge("view", "View of the current epoch")
+        self.promised_view = gauge(
+            "promised_view", "View of the last promise; above the view while a view change is under way"
+        )
+        self.failed_views = gauge("failed_views", "Views given up since the last block")
+        self.patience = gauge("patience_seconds", "How long the present view may take before it is complained of")
+        # The reasons: progress, age, join, followed, new_view (node.engine.view_watch).
+        self.view_changes = counter(
+            "view_changes", "Views entered after a failed one, by why they were wanted", ("reason",)
+        )
+        self.phase_seconds = histogram(
+            "phase_seconds", "Time of a block's phases: build or validate, prepare, commit, deliver", ("phase",)
+        )
+        self.wal_sync_seconds = histogram("wal_sync_seconds", "Time of a write-ahead log sync", ())
+        self.messages_refused = counter("messages_refused", "Consensus messages refused at ingress", ("reason",))
+        self.evidence = counter("equivocations", "Offences proved by two signed messages", ("offence",))
+        self.votes = gauge("votes", "1 where this node is a validator that may vote")
+        self.waiting = gauge("waiting_seconds", "How long the oldest work has waited since the last block")
+        self.progressing = gauge("progressing", "1 while no work is overdue and a quorum is in reach")
+        self.reachable = gauge("reachable_validators", "Connected validators, this node included")
+        self.quorum_reachable = gauge(
+            "quorum_reachable", "1 where this node and its connected validators make a quorum"
+        )
+        self.vote_delay = histogram(
+            "vote_delay_seconds",
+            "Time from acceptance here to a validator's vote",  # 0 for a vote that came before
+            ("validator", "vote"),
+        )
+        self.missed_votes = counter(
+            "missed_votes",
+            # A slow bank sends none where it is told of the decision first.
+            "Blocks without a COMMIT of this validator, even late",
+            ("validator",),
+        )
+        self.vote_height = gauge(
+            "validator_vote_height", "Highest block that this validator was seen to vote for", ("validator",)
+        )
+        self.last_heard = gauge(
+            "validator_last_heard_seconds",
+            "Time since a message on its own connection",
+            ("validator",),
+        )
+
+    def forget_validator(self, validator: str) -> None:
+        """Drop the series of one that left the set: labels stay as few as validators are."""
+        for instrument in (self.missed_votes, self.vote_height, self.last_heard):
+            instrument.remove_by_labels({"validator": validator})
+        self.vote_delay.remove_by_labels({"validator": validator})
+
+
 class Metrics:
     """The node's instruments, registered in a registry of their own so that tests may run several nodes."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
+        self.agreement = AgreementMetrics(registry)
+        self.refreshers: list[Callable[[], None]] = []
+        """Called before each answer: they set what is a matter of the moment, like ages."""
         self.build_info = Gauge("praya_build_info", "Version of this node", ["version"], registry=registry)
         self.head_height = Gauge("praya_chain_head_height", "Height of the last final block", registry=registry)
         self.head_timestamp = Gauge(
@@ -65,26 +151,14 @@ class Metrics:
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
-        self.view = Gauge("praya_pbft_view", "View of the current epoch", registry=registry)
-        self.view_changes = Counter(
-            "praya_pbft_view_changes_total", "Views entered after a failed one", registry=registry
-        )
-        self.wal_sync_seconds = Histogram(
-            "praya_pbft_wal_sync_seconds",
-            "Time of a write-ahead log sync",
-            buckets=LATENCY_BUCKETS_S,
+        self.seconds_since_block = Gauge(
+            "praya_chain_seconds_since_block",
+            "Time since the last block became final here, or since the start",
             registry=registry,
         )
-        self.messages_refused = Counter(
-            "praya_pbft_messages_refused_total",
-            "Consensus messages refused at ingress",
-            ["reason"],
-            registry=registry,
-        )
-        self.evidence = Counter(
-            "praya_pbft_equivocations_total",
-            "Offences proved by two signed messages",
-            ["offence"],
+        self.sync_lag = Gauge(
+            "praya_sync_lag_blocks",
+            "Blocks between the head and the highest one that a sync is after",
             registry=registry,
         )
         self.peers = Gauge("praya_p2p_peers", "Connected peers", registry=registry)
@@ -107,6 +181,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """The whole registry in the text exposition format."""
+        for refresh in self.refreshers:
+            refresh()
         return generate_latest(self.registry)
 
 

@@ -28,6 +28,7 @@ from node.engine.engine import Engine, Peers
 from node.engine.header_view import decode_header_view
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.wal import WalCorrupt, WriteAheadLog
+from node.engine.watch import SYNCED, log_block
 from node.errors import ConfigError, ImpossibleState, PrayaError
 from node.execution.consensus_config import consensus_config
 from node.execution.ledger import Ledger
@@ -305,7 +306,11 @@ class Node:
         if self.engine is not None:
             await self.engine.import_block(proposal, certificate)
         else:
-            await self.writer.commit(proposal, certificate, lambda: 0)
+            executed = await self.writer.commit(proposal, certificate, lambda: 0)
+            if executed is not None:
+                log_block(executed, certificate, SYNCED, {})
+                self.metrics.blocks.inc()
+                self.metrics.transactions.inc(len(executed.block.transactions))
 
     # Engine and sync are siblings that need each other: the root stands between them.
     async def _fetch_block(self, height: int, block_hash: bytes, hints: tuple[bytes, ...]) -> c.Proposal | None:

@@ -24,7 +24,8 @@ from node.engine.builder import BlockBuilder
 from node.engine.header_view import decode_block
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.timers import Timers
-from node.engine.wal import SEGMENT_BYTES_TARGET, WriteAheadLog
+from node.engine.wal import SEGMENT_BYTES_TARGET, WalStatus, WriteAheadLog
+from node.engine.watch import AGREED, SYNCED, Watch
 from node.engine.work import WorkReporter
 from node.errors import DataError, ImpossibleState, InvalidBlock
 from node.execution.guard import CancellationToken, ExecutionAbandoned
@@ -105,6 +106,8 @@ class Engine:
         self._validations: dict[int, CancellationToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
+        self._step_began_us: int | None = None
+        self.watch = Watch(replica, network.me, metrics, clock)
         self._work = WorkReporter(writer.ledger, pool, self._put)
 
     # --- life -----------------------------------------------------------------------------------------
@@ -136,6 +139,15 @@ class Engine:
         """The replica's own view of itself, for doors and metrics."""
         return self._replica.status()
 
+    def wal_status(self) -> WalStatus:
+        """Where the write-ahead log stands."""
+        return WalStatus(False, 0, 0, 0) if self._wal is None else self._wal.status()
+
+    def step_runs_us(self) -> int:
+        """How long the present step has been under way, 0 between steps: a disk that does not answer shows here."""
+        began_us = self._step_began_us
+        return 0 if began_us is None else self._clock.monotonic_us() - began_us
+
     def find_proposal(self, height: int, block_hash: bytes) -> c.Proposal | None:
         """A block that the replica holds, final or not, for peers that fetch it."""
         return self._replica.find_proposal(height, block_hash)
@@ -155,6 +167,7 @@ class Engine:
         """
         executed = await self._writer.commit(proposal, certificate, self._durable_lsn)
         if executed is not None:
+            self.watch.committed(executed, certificate, SYNCED)
             header = executed.block.header
             self._put(
                 c.Synced(header.number, header.hash, header.timestamp, certificate, tuple(executed.next_validators))
@@ -165,7 +178,7 @@ class Engine:
     def _put(self, event: c.Event) -> None:
         if isinstance(event, c.Received):
             if self._received_waiting[event.peer] >= RECEIVED_FROM_PEER_MAX:
-                self._metrics.messages_refused.labels("queue_full").inc()
+                self._metrics.agreement.messages_refused.labels("queue_full").inc()
                 return
             self._received_waiting[event.peer] += 1
         self._events.put_nowait(event)
@@ -185,11 +198,12 @@ class Engine:
         try:
             message = ingress.verify(payload, peer, self._replica.schedule, self._verifier, self._decode_header)
         except ConsensusError as error:
-            self._metrics.messages_refused.labels(type(error).__name__).inc()
+            self._metrics.agreement.messages_refused.labels(type(error).__name__).inc()
             _log.debug("message refused", peer="0x" + peer.hex(), reason=str(error))
             if isinstance(error, MalformedMessage):
                 raise DataError(f"malformed consensus message: {error}", field="consensus") from error
             return
+        self.watch.heard(peer, message)
         self._put(c.Received(peer, message))
 
     def _peers_changed(self, _peer: object = None) -> None:
@@ -214,12 +228,16 @@ class Engine:
             self._on_halt(f"{type(error).__name__}: {error}")
 
     async def _step(self, event: c.Event) -> None:
-        effects = self._replica.step(event, self._now())
-        for effect in effects:
+        self._step_began_us = self._clock.monotonic_us()
+        if isinstance(event, c.BlockBuilt) and event.proposal is not None:
+            self.watch.phases.ended("build", event.height)
+        for effect in self._replica.step(event, self._now()):
+            self.watch.performing(effect)
             await self._perform(effect)
-        self._metrics.view.set(self._replica.status().view)
+        self.watch.stepped()
         if isinstance(event, c.Delivered | c.Synced):
             await self._start_segment_if_due()
+        self._step_began_us = None
 
     # --- effects --------------------------------------------------------------------------------------
 
@@ -255,12 +273,13 @@ class Engine:
             case c.CheckWork():
                 self._spawn(self._check_work())
             case c.ReportEvidence():
-                self._metrics.evidence.labels(effect.offence).inc()
+                self._metrics.agreement.evidence.labels(effect.offence).inc()
                 _log.error("evidence", signer="0x" + effect.signer.hex(), offence=effect.offence)
             case c.Halt():
                 raise ImpossibleState(effect.reason)
             case c.Trace():
-                self._trace(effect)
+                if effect.label == "view_entered":
+                    self._builder.view_failed()
 
     async def _persist(self, effect: c.Persist) -> None:
         if self._wal is None:
@@ -268,7 +287,7 @@ class Engine:
         started = time.perf_counter()
         self._wal.append(effect.lsn, effect.records)
         await asyncio.get_running_loop().run_in_executor(None, self._wal.sync)
-        self._metrics.wal_sync_seconds.observe(time.perf_counter() - started)
+        self._metrics.agreement.wal_sync_seconds.observe(time.perf_counter() - started)
         self._urgent.append(c.Persisted(effect.lsn))
 
     async def _start_segment_if_due(self) -> None:
@@ -345,7 +364,9 @@ class Engine:
             if effect.fresh and block.header.coinbase != effect.proposer:
                 raise InvalidBlock("P-5", "coinbase is not the proposer of a fresh block")
             started = time.perf_counter()
+            self.watch.phases.began("validate", block.header.number)
             await self._writer.execute(block, token)
+            self.watch.phases.ended("validate", block.header.number)
             self._metrics.execution_seconds.observe(time.perf_counter() - started)
         except ExecutionAbandoned as error:
             return c.BlockValidated(effect.token, c.Verdict.ABANDONED, str(error))
@@ -379,29 +400,7 @@ class Engine:
             raise ImpossibleState(f"block {effect.height} is sealed by a quorum, and the ledger holds another")
         validators = executed.next_validators if executed is not None else ledger.next_validators
         if executed is not None:
-            self._log_block(executed)
+            self.watch.committed(executed, effect.certificate, AGREED)
         if executed is None and ledger.head.number > effect.height:
             return  # block sync was faster; its Synced event is in the queue
         self._urgent.append(c.Delivered(effect.height, effect.block_hash, tuple(validators)))
-
-    def _log_block(self, executed: ExecutedBlock) -> None:
-        header = executed.block.header
-        self._metrics.blocks.inc()
-        self._metrics.transactions.inc(len(executed.block.transactions))
-        _log.info(
-            "block committed",
-            height=header.number,
-            hash="0x" + header.hash.hex(),
-            transactions=len(executed.block.transactions),
-            gas=header.gas_used,
-            view=self._replica.status().view,
-        )
-
-    def _trace(self, effect: c.Trace) -> None:
-        values = {name: ("0x" + v.hex() if isinstance(v, bytes) else v) for name, v in effect.values}
-        if effect.label == "view_entered":
-            self._metrics.view_changes.inc()
-            self._builder.view_failed()
-            _log.info("view entered", **values)
-        else:
-            _log.debug(effect.label, **values)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from threading import Lock
 
 from consensus import wal_records
@@ -44,6 +45,16 @@ class WalCorrupt(DataError):
 
 class WalFailed(UnavailableError):
     """The disk refused a write or sync; the log takes no more, and the node must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalStatus:
+    """The log, for doors and operators. Not usable: this node does not vote (P-18)."""
+
+    usable: bool
+    last_lsn: int
+    synced_lsn: int
+    segment_bytes: int
 
 
 class WriteAheadLog:
@@ -76,6 +87,11 @@ class WriteAheadLog:
     def segment_bytes(self) -> int:
         """Length of the current segment, what is still buffered included."""
         return self._end
+
+    def status(self) -> WalStatus:
+        """Where the log stands; one that has failed takes no more votes."""
+        usable = not self._failed and self._file is not None
+        return WalStatus(usable, self._last_lsn, self._synced_lsn, self._end)
 
     def open(self) -> list[tuple[int, tuple[WalRecord, ...]]]:
         """Lock the directory, read the log, cut off a torn tail, and sync what was read (a killed process may have

@@ -85,6 +85,7 @@ class ListeningNetwork:
     """Remembers what is sent, in the order of the shared journal."""
 
     journal: list[str]
+    me: Address = VALIDATORS[0]
     handlers: dict[str, Callable[[Address, bytes], None]] = field(default_factory=dict)
     connected_handlers: list[Callable[[PeerInfo], None]] = field(default_factory=list)
     peers: set[Address] = field(default_factory=set)

@@ -226,7 +226,7 @@ async def test_bytes_that_are_no_message_count_against_the_peer(host: Host) -> N
     host.engine.start()
     with pytest.raises(DataError):
         host.network.handlers["consensus"](PEER, b"\x01\xff")
-    assert host.metrics.messages_refused.labels("MalformedMessage")._value.get() == 1
+    assert host.metrics.agreement.messages_refused.labels("MalformedMessage")._value.get() == 1
     assert not host.halted
 
 
@@ -239,7 +239,7 @@ async def test_a_flood_of_one_peer_leaves_room_for_the_others(host: Host) -> Non
         host.engine._put(c.Received(PEER, unverified))
     host.engine._put(c.Received(other, unverified))
     await host.replica.wait_for(lambda event: isinstance(event, c.Received) and event.peer == other)
-    assert host.metrics.messages_refused.labels("queue_full")._value.get() == 10
+    assert host.metrics.agreement.messages_refused.labels("queue_full")._value.get() == 10
     host.engine._put(c.Received(PEER, unverified))  # drained: the flooder may speak again
     count = engine_module.RECEIVED_FROM_PEER_MAX + 1
     await host.replica.wait_for(lambda _: sum(isinstance(e, c.Received) for e in host.replica.events) == count + 1)
