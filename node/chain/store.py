@@ -13,7 +13,7 @@ from node.chain.block import Block
 from node.chain.header import Header
 from node.chain.receipt import Receipt
 from node.chain.rlp_fields import as_bytes, as_list, decode_rlp, encode_rlp
-from node.errors import DataError
+from node.errors import ConfigError, DataError
 from node.storage import KeyValueStore, Operation, keyspace
 from node.types import Address, Hash32
 
@@ -132,6 +132,18 @@ class ChainStore:
         value = self._store.get(keyspace.GENESIS_DIGEST)
         return None if value is None else Hash32(value)
 
+    def check_format(self) -> None:
+        """ConfigError where another release made this database, with keys of another form."""
+        found = self._store.get(keyspace.FORMAT)
+        if found != keyspace.FORMAT_VERSION:
+            raise ConfigError(
+                "another release made this database: remove the chain folder, and the node makes it anew from the "
+                "other banks' blocks",
+                field="chain",
+                expected=keyspace.FORMAT_VERSION.decode(),
+                found=None if found is None else found.decode(errors="replace"),
+            )
+
     def genesis_operations(
         self, header: Header, genesis_digest: Hash32, validators: Sequence[Address]
     ) -> list[Operation]:
@@ -141,6 +153,7 @@ class ChainStore:
             (keyspace.receipts_by_number(0), encode_rlp([])),
             (keyspace.validators_from(1), b"".join(validators)),
             (keyspace.GENESIS_DIGEST, genesis_digest),
+            (keyspace.FORMAT, keyspace.FORMAT_VERSION),
             (keyspace.WAL_LSN, keyspace.encode_height(0)),
         ]
 

@@ -65,6 +65,7 @@ def check_database(
         chain = ChainStore(stored)
         if chain.genesis_digest() != genesis.digest:
             raise ConfigError("the database belongs to a chain of another genesis", field="genesis")
+        chain.check_format()
         with tempfile.TemporaryDirectory(dir=path.parent, prefix="check-") as directory:
             scratch = UnsyncedStore(LevelDB.open(Path(directory)))
             try:

@@ -79,6 +79,8 @@ class Ledger:
             _write_genesis(store, chain, rules)
         elif chain.genesis_digest() != genesis.digest:
             raise ConfigError("the data directory belongs to a chain of another genesis", field="genesis")
+        else:
+            chain.check_format()
         return cls(store, rules, StateStore(store, chain.head().state_root), chain)
 
     # --- where the chain stands -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from node.errors import DataError, ImpossibleState
 from node.keys.hashing import keccak256
@@ -164,33 +165,28 @@ class StateStore:
 
         Raises DataError naming the first difference.
         """
-        flat_accounts = words = 0
-        for key, encoded in self._kv.iterate(keyspace.ACCOUNT):
-            address = Address(key[len(keyspace.ACCOUNT) :])
-            if read_trie(self.read_node, self._root, keccak256(address)) != encoded:
-                raise DataError(f"account 0x{address.hex()} differs between flat store and trie", field="state")
-            flat_accounts += 1
-            words += self._check_storage(address, AccountLeaf.decode(encoded))
-        in_trie = sum(1 for _ in leaves(self.read_node, self._root))
-        if in_trie != flat_accounts:
-            raise DataError(f"{in_trie} accounts in the trie, {flat_accounts} in the flat store", field="state")
+        accounts = words = 0
+        for key, encoded in self._matched(keyspace.ACCOUNT, self._root, "account"):
+            accounts += 1
+            words += self._check_storage(key, AccountLeaf.decode(encoded))
         all_words = sum(1 for _ in self._kv.iterate(keyspace.SLOT))
         if all_words != words:
             raise DataError(f"{all_words} words in the flat store, {words} under an account", field="state")
-        return flat_accounts + words
+        return accounts + words
 
-    def _check_storage(self, address: Address, leaf: AccountLeaf) -> int:
-        count = 0
-        prefix = keyspace.slots_of(address)
-        for key, encoded in self._kv.iterate(prefix):
-            slot = int.from_bytes(key[len(prefix) :], "big")
-            if read_trie(self.read_node, leaf.storage_root, storage_key(slot)) != encoded:
-                raise DataError(f"slot {slot} of 0x{address.hex()} differs from its trie", field="state")
-            count += 1
-        in_trie = sum(1 for _ in leaves(self.read_node, leaf.storage_root))
-        if in_trie != count:
-            raise DataError(f"{in_trie} words of 0x{address.hex()} in its trie, {count} flat", field="state")
-        return count
+    def _check_storage(self, account_key: bytes, leaf: AccountLeaf) -> int:
+        prefix = keyspace.SLOT + account_key
+        what = f"word of account 0x{account_key.hex()}"
+        return sum(1 for _ in self._matched(prefix, leaf.storage_root, what))
+
+    def _matched(self, prefix: bytes, root: Hash32, what: str) -> Iterator[tuple[bytes, bytes]]:
+        """(secure key, value) of each flat entry under ``prefix``, which must be the trie's leaves at ``root``."""
+        flat = ((key[len(prefix) :], value) for key, value in self._kv.iterate(prefix))
+        for found, expected in zip_longest(flat, leaves(self.read_node, root)):
+            if found != expected:
+                key = min(each[0] for each in (found, expected) if each is not None)
+                raise DataError(f"{what} 0x{key.hex()} differs between flat store and trie", field="state")
+            yield found
 
     # --- what readers stand on ------------------------------------------------------------------------
 

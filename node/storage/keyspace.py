@@ -5,6 +5,13 @@ Heights are 8 bytes big-endian, so that iteration follows the chain. Hashes are 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from node.keys.hashing import keccak256
+
+SECURE_KEYS_KEPT = 65_536
+"""Hashes of addresses and slots kept in memory, about 150 bytes each: the same few are read in every block."""
+
 HEADER = b"H"
 BLOCK = b"B"
 RECEIPTS = b"R"
@@ -22,6 +29,10 @@ HEAD_NUMBER = META + b"head"
 """Height of the last committed block, 8 bytes."""
 WAL_LSN = META + b"wal_lsn"
 """Last synced record of the write-ahead log when the head was committed (P-17), 8 bytes."""
+FORMAT = META + b"format"
+"""How the keys below are made (:data:`FORMAT_VERSION`)."""
+FORMAT_VERSION = b"2"
+"""2: the flat state is keyed by hashes. A database of another format is refused, and made anew from blocks."""
 GENESIS_DIGEST = META + b"genesis"
 """Digest of the whole genesis document: the genesis hash alone does not cover the protocol's parameters."""
 
@@ -71,19 +82,27 @@ def validators_from(height: int) -> bytes:
     return VALIDATORS + encode_height(height)
 
 
+@lru_cache(maxsize=SECURE_KEYS_KEPT)
+def _secure(key: bytes) -> bytes:
+    return keccak256(key)
+
+
+# The flat state has the tries' keys, so that it can be filled from a trie's leaves, which do not tell addresses.
+
+
 def account(address: bytes) -> bytes:
     """Key of an account in the flat head state."""
-    return ACCOUNT + address
+    return ACCOUNT + _secure(address)
 
 
 def slot(address: bytes, index: int) -> bytes:
     """Key of a storage word in the flat head state."""
-    return SLOT + address + index.to_bytes(32, "big")
+    return SLOT + _secure(address) + _secure(index.to_bytes(32, "big"))
 
 
 def slots_of(address: bytes) -> bytes:
     """Prefix of all storage words of an account in the flat head state."""
-    return SLOT + address
+    return SLOT + _secure(address)
 
 
 def code(code_hash: bytes) -> bytes:

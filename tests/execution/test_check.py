@@ -93,7 +93,7 @@ def test_the_difference_is_named(path: Path, genesis: Genesis) -> None:
     change(path, lambda store: store.write([(key, b"\x63")], sync=True))
     with pytest.raises(DataError, match="storage word") as caught:
         check(path, genesis)
-    assert (COUNTER + bytes(32)).hex() in caught.value.message
+    assert key[len(keyspace.SLOT) :].hex() in caught.value.message
     assert caught.value.details == {"expected": "0b", "found": "63"}
 
 

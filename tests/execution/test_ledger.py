@@ -17,6 +17,7 @@ from node.errors import ConfigError, ImpossibleState, InvalidBlock
 from node.execution.call import CallFailed, CallRequest
 from node.execution.guard import ExcludedPrecompileReached, ExecutionAbandoned
 from node.execution.ledger import Ledger
+from node.storage import keyspace
 from node.types import ZERO_HASH, Address, Hash32
 from tests.execution.assembler import assemble, call_to, initcode
 from tests.execution.chain import (
@@ -64,6 +65,15 @@ def test_another_genesis_is_refused(tmp_path: Path) -> None:
     for other in others:
         with pytest.raises(ConfigError, match="another genesis"):
             open_ledger(tmp_path, other)
+
+
+def test_a_database_of_another_format_is_refused(tmp_path: Path) -> None:
+    """Keys of an earlier form would read as absent accounts: such a database is refused by name, before a vote."""
+    ledger = open_ledger(tmp_path, make_genesis())
+    ledger._kv.write([(keyspace.FORMAT, None)], sync=True)
+    ledger.close()
+    with pytest.raises(ConfigError, match="another release"):
+        open_ledger(tmp_path, make_genesis())
 
 
 def test_a_genesis_that_contradicts_its_state_is_refused(tmp_path: Path) -> None:
