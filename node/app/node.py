@@ -327,7 +327,7 @@ class Node:
         header = executed.block.header
         self.syncer.block_committed(header.number, header.hash)
         self._note_head()
-        self.doors.block_committed(executed)
+        self.doors.block_committed()
         if Address(CONSORTIUM) in executed.state_update.write_set.storage:
             self.network.reauthorise()
 

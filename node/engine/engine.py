@@ -108,7 +108,7 @@ class Engine:
         self._runner: asyncio.Task[None] | None = None
         self._step_began_us: int | None = None
         self.watch = Watch(replica, network.me, metrics, clock)
-        self._work = WorkReporter(writer.ledger, pool, self._put)
+        self.work = WorkReporter(writer.ledger, pool, self._put)
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -120,13 +120,13 @@ class Engine:
         self._network.on_disconnect(self._peers_changed)
         self._put(c.Started())
         self._peers_changed()
-        self._work.report()
+        self.work.report()
         self._runner = asyncio.get_running_loop().create_task(self._run(), name="engine")
 
     async def stop(self) -> None:
         """Stop voting; nothing is sent after this returns."""
         self._timers.close()
-        self._work.close()
+        self.work.close()
         self._builder.cancel()
         for token in self._validations.values():
             token.cancel()
@@ -154,7 +154,7 @@ class Engine:
 
     def work_changed(self) -> None:
         """The pool's listener: a transaction came or went."""
-        self._work.pool_changed()
+        self.work.pool_changed()
 
     def clock_jumped(self) -> None:
         """P-19: after a jump of the test clock every replica owes a block with the new time."""
@@ -212,7 +212,7 @@ class Engine:
 
     def _committed(self, executed: ExecutedBlock) -> None:
         self._builder.committed(executed.block.header.hash, executed.block.number)
-        self._work.committed(executed)
+        self.work.committed(executed)
 
     def _now(self) -> c.Instant:
         return c.Instant(self._clock.monotonic_us(), self._clock.unix_s())
@@ -350,7 +350,7 @@ class Engine:
     async def _built(self, effect: c.BuildBlock, answer: Awaitable[c.BlockBuilt]) -> c.Event:
         built = await answer
         if built.proposal is None and effect.parent_hash != self._writer.ledger.head_hash:
-            self._work.none_left()
+            self.work.none_left()
         return built
 
     def _validate(self, effect: c.ValidateBlock) -> Awaitable[c.Event]:
@@ -386,7 +386,7 @@ class Engine:
         return None if proposal is None else c.BlockAvailable(proposal)
 
     async def _check_work(self) -> c.Event:
-        return self._work.found(pending=await self._builder.work_is_placeable())
+        return self.work.found(pending=await self._builder.work_is_placeable())
 
     async def _deliver(self, effect: c.Deliver) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from consensus.types import WorkChanged
 from contracts.addresses import CONSORTIUM
@@ -16,6 +17,14 @@ CHECK_S = 0.05
 """How long a change of waiting work may go unreported while there is some."""
 
 
+@dataclass(frozen=True, slots=True)
+class SetChange:
+    """A validator set that is due at an epoch's edge (P-12)."""
+
+    height: int
+    validators: tuple[Address, ...]
+
+
 class WorkReporter:
     """Tells ``say`` whenever the answer to "is there work?" changes (duty 12)."""
 
@@ -25,7 +34,13 @@ class WorkReporter:
         self._say = say
         self._said = WorkChanged(False, None, False)
         self._check: asyncio.TimerHandle | None = None
-        self._set_change_waits = self._look_for_set_change()
+        self.set_change = self._look_for_set_change()
+        """The next set other than the present one, as the head's state has it; None where there is none."""
+
+    @property
+    def said(self) -> WorkChanged:
+        """What was said last."""
+        return self._said
 
     def pool_changed(self) -> None:
         """A transaction came or went. First work is said at once; while there is some, the pool is asked what is oldest
@@ -37,8 +52,8 @@ class WorkReporter:
 
     def committed(self, executed: ExecutedBlock) -> None:
         """After each block."""
-        if self._set_change_waits or Address(CONSORTIUM) in executed.state_update.write_set.storage:
-            self._set_change_waits = self._look_for_set_change()
+        if self.set_change is not None or Address(CONSORTIUM) in executed.state_update.write_set.storage:
+            self.set_change = self._look_for_set_change()
         self.report()
 
     def report(self) -> None:
@@ -50,7 +65,7 @@ class WorkReporter:
 
     def found(self, *, pending: bool) -> WorkChanged:
         """The answer where ``pending`` says whether the builder can place a transaction."""
-        self._said = WorkChanged(pending, self._pool.oldest_us if pending else None, self._set_change_waits)
+        self._said = WorkChanged(pending, self._pool.oldest_us if pending else None, self.set_change is not None)
         return self._said
 
     def none_left(self) -> None:
@@ -63,14 +78,14 @@ class WorkReporter:
             self._check.cancel()
             self._check = None
 
-    def _look_for_set_change(self) -> bool:
-        """Whether a set other than the present one is due at an edge to come, as the head's state has it."""
+    def _look_for_set_change(self) -> SetChange | None:
         ledger = self._ledger
         length, height = ledger.parameters.epoch_length, ledger.head.number
         state = ledger.state.head()
         first = (height // length + 1) * length
         last = -(-(height + ledger.parameters.activation_delay) // length) * length  # P-12: beyond it is a forecast
-        return any(
-            tuple(ledger.rules.permissions.validators_at(state, edge)) != tuple(ledger.next_validators)
-            for edge in range(first, last + 1, length)
-        )
+        for edge in range(first, last + 1, length):
+            found = tuple(ledger.rules.permissions.validators_at(state, edge))
+            if found != tuple(ledger.next_validators):
+                return SetChange(edge, found)
+        return None

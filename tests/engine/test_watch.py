@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from structlog.testing import capture_logs
 
 from consensus import messages as m
 from consensus import types as c
+from consensus.wal_records import Committed
 from node.engine import view_watch
 from node.engine.phases import HEIGHTS_MAX, PhaseClock
 from node.engine.validator_watch import LATE_VOTES_HEIGHTS, ValidatorWatch
@@ -202,3 +205,31 @@ async def test_a_block_has_one_line(tmp_path: Any) -> None:
         ("block committed", 2, "sync"),
     ]
     assert {"hash", "transactions", "gas", "view", "proposer", "seals", "deliver_ms"} <= shown[0].keys()
+
+
+async def test_a_step_that_hangs_is_seen(tmp_path: Any) -> None:
+    """A disk that does not answer holds the step up, never the event loop: status and doors go on answering."""
+    host, held, begun = Host(tmp_path), threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    sync = host.wal.sync
+
+    def slow() -> int:
+        loop.call_soon_threadsafe(begun.set)
+        held.wait(10)
+        return sync()
+
+    host.wal.sync = slow  # type: ignore[method-assign]
+    host.on_start(c.Persist((Committed(1),), 1))
+    try:
+        host.engine.start()
+        async with asyncio.timeout(5):
+            await begun.wait()
+        assert host.engine.step_runs_us() > 0
+        assert host.engine.wal_status().last_lsn == 1
+        assert host.engine.wal_status().synced_lsn == 0
+        held.set()
+        await host.replica.wait_for(lambda event: event == c.Persisted(1))
+        assert host.engine.wal_status().synced_lsn == 1
+    finally:
+        held.set()
+        await host.close()
