@@ -156,6 +156,14 @@ def decode_call(contract: str, data: bytes) -> tuple[str, dict[str, Any]]:
     return entry["name"], _named(entry["inputs"], _decoded(entry["inputs"], data[4:], f"{contract}.{entry['name']}"))
 
 
+def decode_values(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    """Bytes that a contract has made with ``abi.encode``. BindingError where they do not decode."""
+    try:
+        return tuple(decode(list(types), data))
+    except (DecodingError, OverflowError, UnicodeDecodeError) as error:
+        raise BindingError(f"abi.encode of {', '.join(types)}: {error}") from error
+
+
 def decode_event(contract: str, topics: Sequence[bytes], data: bytes) -> Event | None:
     """A log of this contract type; None where its first topic is none of the type's events.
 

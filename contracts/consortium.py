@@ -30,6 +30,8 @@ SLOT_MEMBER_BY_BUSINESS_ACCOUNT: Final = 3
 SLOT_MEMBER_BY_VALIDATOR: Final = 4
 SLOT_ROLES: Final = 5
 SLOT_VALIDATOR_SETS: Final = 6
+REGISTER_SLOTS: Final = 7
+"""The register's words end here; the votes behind them are read by calls (``contracts.consortium_votes``)."""
 
 MEMBER_NAME: Final = 0
 """Offset in a Member: the name, laid out as a Solidity string."""
@@ -63,7 +65,7 @@ class Role(IntEnum):
 class Member:
     """One member. ``id`` 32 bytes, addresses 20, ``encryption_key`` 32 (X25519); ``place`` such as ``HKHKG``.
 
-    Only a bank has a validator.
+    Only a bank has a validator; a bank without one has a vote in the consortium and seals no blocks.
     """
 
     id: bytes
@@ -162,8 +164,8 @@ def activation_height(executed_height: int, epoch_length: int, activation_delay:
 
 
 def text_of(data: bytes) -> str:
-    """Left-aligned ASCII as the chain holds it."""
-    return data.rstrip(b"\0").decode("ascii")
+    """Left-aligned ASCII as the chain holds it; what is none (nobody checks it on the chain) is shown escaped."""
+    return data.rstrip(b"\0").decode("ascii", "backslashreplace")
 
 
 def address_or_none(address: bytes) -> bytes | None:

@@ -1,280 +1,272 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {GenesisInitializable} from "./GenesisInitializable.sol";
-import {IConsortium} from "./IConsortium.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ChangeKind, MemberRecord, ProposalState, ProposalView} from "./ConsortiumTypes.sol";
+import {ConsortiumRegister} from "./ConsortiumRegister.sol";
+import {IConsortiumVotes} from "./IConsortiumVotes.sol";
 
-/// @title The consortium: its members, who may send and deploy, and the validator set of every height
-/// @notice Not upgradable (protocol rule P-12). Nodes read its storage directly, so the layout below is part of the protocol:
-///
-///     slot 0  epochLength L (uint64, lowest bits), activationDelay D (uint64), bankCount (uint32)
-///     slot 1  bytes32[] member ids, in the order of admission
-///     slot 2  mapping(bytes32 id => Member); a Member takes six words:
-///             +0 name (string), +1 businessAccount (address), kind (uint8), active (bool)
-///             +2 validator (address), bic (bytes11), +3 lei (bytes20), +4 place (bytes32), +5 encryptionKey (bytes32)
-///     slot 3  mapping(address business account => bytes32 id)
-///     slot 4  mapping(address validator => bytes32 id)
-///     slot 5  mapping(address => uint256 roles): bit 0 may send, bit 1 may deploy
-///     slot 6  ValidatorSet[]: +0 activationHeight (uint64), +1 address[] validators, ascending
-///
-/// Packed fields are listed from the lowest bits upwards, as Solidity lays them out.
-contract Consortium is IConsortium, GenesisInitializable {
-    enum Kind {
-        Bank,
-        Auditor,
-        Regulator
+/// @title The consortium: its register, changed by votes of its member banks alone
+/// @notice Not upgradable (protocol rule P-12), and nobody holds a power of his own: every change is a proposal that
+/// floor(2n/3) + 1 of the n active banks have voted for. Nodes read the register's storage (ConsortiumRegister); the votes
+/// stand behind it and are read by calls.
+contract Consortium is ConsortiumRegister, IConsortiumVotes {
+    struct Proposal {
+        ChangeKind kind;
+        ProposalState state;
+        uint32 votes;
+        uint64 nonce;
+        uint64 expiresAt;
+        uint64 proposedIn;
+        uint64 closedIn;
+        bytes32 proposer;
+        bytes content;
     }
 
-    struct Member {
-        string name;
-        address businessAccount;
-        Kind kind;
-        bool active;
-        address validator;
-        bytes11 bic;
-        bytes20 lei;
-        bytes32 place;
-        bytes32 encryptionKey;
+    /// @notice Open proposals of one bank: nobody fills the table for the others.
+    uint256 public constant OPEN_PROPOSALS_OF_BANK_MAX = 4;
+    /// @notice Open proposals of all banks: the bound of every loop over them.
+    uint256 public constant OPEN_PROPOSALS_MAX = OPEN_PROPOSALS_OF_BANK_MAX * BANKS_MAX;
+    /// @notice Longest time from a proposal to its expiry.
+    uint256 public constant PROPOSAL_SECONDS_MAX = 90 days;
+
+    mapping(bytes32 proposalId => Proposal) private _proposals;
+    bytes32[] private _proposalIds;
+    bytes32[] private _open;
+    mapping(bytes32 proposalId => mapping(bytes32 memberId => bool)) private _voted;
+    mapping(bytes32 memberId => uint256) private _openOf;
+
+    /// @inheritdoc IConsortiumVotes
+    function proposeAdmission(MemberRecord calldata record, uint64 expiresAt, bytes32 approvalsHash)
+        external
+        returns (bytes32 proposalId)
+    {
+        _checkName(record.name);
+        return _propose(ChangeKind.AdmitMember, abi.encode(record), expiresAt, approvalsHash);
     }
 
-    /// @notice What genesis says of one member. The encryption key is an X25519 public key.
-    struct MemberRecord {
-        bytes32 id;
-        Kind kind;
-        string name;
-        bytes11 bic;
-        bytes20 lei;
-        bytes32 place;
-        address businessAccount;
-        address validator;
-        bytes32 encryptionKey;
+    /// @inheritdoc IConsortiumVotes
+    function proposeRemoval(bytes32 memberId, uint64 expiresAt, bytes32 approvalsHash)
+        external
+        returns (bytes32 proposalId)
+    {
+        return _propose(ChangeKind.RemoveMember, abi.encode(memberId), expiresAt, approvalsHash);
     }
 
-    struct ValidatorSet {
-        uint64 activationHeight;
-        address[] validators;
+    /// @inheritdoc IConsortiumVotes
+    function proposeValidator(bytes32 memberId, address validator, uint64 expiresAt, bytes32 approvalsHash)
+        external
+        returns (bytes32 proposalId)
+    {
+        return _propose(ChangeKind.SetValidator, abi.encode(memberId, validator), expiresAt, approvalsHash);
     }
 
-    event MemberAdmitted(bytes32 indexed memberId, Kind kind, address businessAccount, address validator);
-    event AccountRegistered(address indexed account, uint256 roles);
-    event ValidatorSetScheduled(uint64 indexed activationHeight, address[] validators);
-
-    error EpochLengthZero();
-    error ActivationDelayZero();
-    error NoBank();
-    error MemberIdTaken(bytes32 memberId);
-    error MemberIdZero();
-    error AddressTaken(bytes32 memberId, address account);
-    error AddressZero(bytes32 memberId);
-    /// @notice A bank has exactly one validator; an auditor and a regulator have none.
-    error ValidatorMismatch(bytes32 memberId, Kind kind, address validator);
-    error UnknownMember(bytes32 memberId);
-    error IndexOutOfRange(uint256 index, uint256 length);
-
-    uint256 internal constant ROLE_SENDER = 1;
-    uint256 internal constant ROLE_DEPLOYER = 2;
-
-    uint64 public epochLength;
-    uint64 public activationDelay;
-    /// @notice Number of active banks, each with one vote and one validator.
-    uint32 public bankCount;
-    bytes32[] private _memberIds;
-    mapping(bytes32 memberId => Member) private _members;
-    mapping(address account => bytes32 memberId) private _memberByBusinessAccount;
-    mapping(address account => bytes32 memberId) private _memberByValidator;
-    mapping(address account => uint256 roles) private _roles;
-    ValidatorSet[] private _validatorSets;
-
-    /// @notice Fills the register; called once, by genesis making.
-    /// @param epochLength_ L: the validator set is constant within heights eL .. (e+1)L - 1 (P-12, P-13).
-    /// @param activationDelay_ D: a change executed in height h enters at the first multiple of L that is >= h + D.
-    /// @param members The founding members; every bank among them is a validator from height 0.
-    /// @param developers Further accounts that may send and deploy (P-6).
-    function initialize(
-        uint64 epochLength_,
-        uint64 activationDelay_,
-        MemberRecord[] calldata members,
-        address[] calldata developers
-    ) external onlyGenesis initializer {
-        if (epochLength_ == 0) revert EpochLengthZero();
-        if (activationDelay_ == 0) revert ActivationDelayZero();
-        epochLength = epochLength_;
-        activationDelay = activationDelay_;
-        for (uint256 i = 0; i < members.length; ++i) _admit(members[i]);
-        for (uint256 i = 0; i < developers.length; ++i) {
-            _claim(0, developers[i]);
-            _register(developers[i], ROLE_SENDER | ROLE_DEPLOYER);
-        }
-        if (bankCount == 0) revert NoBank();
-        _schedule(0);
+    /// @inheritdoc IConsortiumVotes
+    function proposeDeployer(address account, bool allowed, uint64 expiresAt, bytes32 approvalsHash)
+        external
+        returns (bytes32 proposalId)
+    {
+        return _propose(ChangeKind.SetDeployer, abi.encode(account, allowed), expiresAt, approvalsHash);
     }
 
-    /// @inheritdoc IConsortium
-    function memberOf(address account) external view returns (bytes32 memberId) {
-        return _memberByBusinessAccount[account];
+    /// @inheritdoc IConsortiumVotes
+    function vote(bytes32 proposalId, bytes32 approvalsHash) external {
+        bytes32 bank = _voter(approvalsHash);
+        _cast(proposalId, _openProposal(proposalId), bank);
     }
 
-    /// @notice The bank whose validator this is; zero if there is none.
-    function memberOfValidator(address validator) external view returns (bytes32 memberId) {
-        return _memberByValidator[validator];
+    /// @inheritdoc IConsortiumVotes
+    function withdraw(bytes32 proposalId, bytes32 approvalsHash) external {
+        bytes32 bank = _voter(approvalsHash);
+        Proposal storage found = _openProposal(proposalId);
+        if (!_voted[proposalId][bank]) revert NotVoted(proposalId, bank);
+        _takeBack(_placeOf(proposalId), proposalId, found, bank);
     }
 
-    /// @inheritdoc IConsortium
-    function isBank(bytes32 memberId) external view returns (bool) {
-        return _isActiveBank(_members[memberId]);
+    /// @inheritdoc IConsortiumVotes
+    function execute(bytes32 proposalId, bytes32 approvalsHash) external {
+        _voter(approvalsHash);
+        Proposal storage found = _openProposal(proposalId);
+        uint256 needed = votesNeeded();
+        if (found.votes < needed) revert NotEnoughVotes(proposalId, found.votes, needed);
+        _execute(proposalId, found, needed);
     }
 
-    /// @inheritdoc IConsortium
-    function placeOf(bytes32 memberId) external view returns (bytes32 place) {
-        return _members[memberId].place;
+    /// @inheritdoc IConsortiumVotes
+    function votesNeeded() public view returns (uint256 needed) {
+        return (uint256(bankCount) * 2) / 3 + 1;
     }
 
-    /// @inheritdoc IConsortium
-    function businessAccountOf(bytes32 memberId) external view returns (address account) {
-        return _members[memberId].businessAccount;
+    /// @inheritdoc IConsortiumVotes
+    function hasVoted(bytes32 proposalId, bytes32 memberId) external view returns (bool) {
+        return _voted[proposalId][memberId];
     }
 
-    /// @notice Number of members ever admitted, inactive ones included.
-    function memberCount() external view returns (uint256) {
-        return _memberIds.length;
+    /// @inheritdoc IConsortiumVotes
+    function proposalCount() external view returns (uint256 count) {
+        return _proposalIds.length;
     }
 
-    /// @notice The id of the index-th member in order of admission.
-    function memberIdAt(uint256 index) external view returns (bytes32 memberId) {
-        if (index >= _memberIds.length) revert IndexOutOfRange(index, _memberIds.length);
-        return _memberIds[index];
-    }
-
-    /// @notice All that the register holds of a member.
-    function member(bytes32 memberId) external view returns (Member memory) {
-        Member storage found = _members[memberId];
-        if (found.businessAccount == address(0)) revert UnknownMember(memberId);
-        return found;
-    }
-
-    /// @inheritdoc IConsortium
-    function isRegistered(address account) external view returns (bool) {
-        return _roles[account] & ROLE_SENDER != 0;
-    }
-
-    /// @inheritdoc IConsortium
-    function mayDeploy(address account) external view returns (bool) {
-        return _roles[account] & ROLE_DEPLOYER != 0;
-    }
-
-    /// @inheritdoc IConsortium
-    /// @dev Uses no block values, as P-12 demands: the same question has the same answer at every height of one state.
-    function validatorsAt(uint256 height) external view returns (address[] memory validators) {
-        return _setAt(height).validators;
-    }
-
-    /// @notice The height at which a change of the set, executed in a block of this height, enters (P-12).
-    function activationHeightOf(uint256 executedHeight) public view returns (uint256) {
-        uint256 length = epochLength;
-        uint256 earliest = executedHeight + activationDelay;
-        return ((earliest + length - 1) / length) * length;
-    }
-
-    /// @notice Number of validator sets in the history, scheduled ones included.
-    function validatorSetCount() external view returns (uint256) {
-        return _validatorSets.length;
-    }
-
-    /// @notice One entry of the history of validator sets.
-    function validatorSetAt(uint256 index) external view returns (ValidatorSet memory) {
-        if (index >= _validatorSets.length) revert IndexOutOfRange(index, _validatorSets.length);
-        return _validatorSets[index];
-    }
-
-    /// @inheritdoc IConsortium
-    function validatorCount() public view returns (uint256 count) {
-        return _setAt(block.number).validators.length;
-    }
-
-    /// @inheritdoc IConsortium
-    function faultTolerance() public view returns (uint256 f) {
-        return (validatorCount() - 1) / 3;
-    }
-
-    /// @notice Q = ceil((n + f + 1) / 2), with n validators in force and f = (n - 1) / 3.
-    function quorum() external view returns (uint256 q) {
-        uint256 n = validatorCount();
-        return (n + (n - 1) / 3 + 2) / 2;
-    }
-
-    function _admit(MemberRecord calldata record) private {
-        bytes32 id = record.id;
-        if (id == 0) revert MemberIdZero();
-        if (_members[id].businessAccount != address(0)) revert MemberIdTaken(id);
-        bool bank = record.kind == Kind.Bank;
-        if (bank != (record.validator != address(0))) revert ValidatorMismatch(id, record.kind, record.validator);
-        _claim(id, record.businessAccount);
-        _memberByBusinessAccount[record.businessAccount] = id;
-        _register(record.businessAccount, ROLE_SENDER);
-        if (bank) {
-            _claim(id, record.validator);
-            _memberByValidator[record.validator] = id;
-            bankCount += 1;
-        }
-        _memberIds.push(id);
-        _members[id] = Member({
-            name: record.name,
-            businessAccount: record.businessAccount,
-            kind: record.kind,
-            active: true,
-            validator: record.validator,
-            bic: record.bic,
-            lei: record.lei,
-            place: record.place,
-            encryptionKey: record.encryptionKey
+    /// @inheritdoc IConsortiumVotes
+    function proposal(bytes32 proposalId) public view returns (ProposalView memory found) {
+        Proposal storage stored = _proposals[proposalId];
+        if (stored.state == ProposalState.None) revert UnknownProposal(proposalId);
+        bool expired = stored.state == ProposalState.Open && block.timestamp > stored.expiresAt;
+        return ProposalView({
+            id: proposalId,
+            kind: stored.kind,
+            state: expired ? ProposalState.Expired : stored.state,
+            nonce: stored.nonce,
+            expiresAt: stored.expiresAt,
+            proposedIn: stored.proposedIn,
+            closedIn: stored.closedIn,
+            proposer: stored.proposer,
+            content: stored.content,
+            voters: _votersOf(proposalId, stored.votes)
         });
-        emit MemberAdmitted(id, record.kind, record.businessAccount, record.validator);
     }
 
-    /// @dev Keys are never shared between members or between uses; every business account and developer has a role.
-    function _claim(bytes32 id, address account) private view {
-        if (account == address(0)) revert AddressZero(id);
-        if (_roles[account] != 0 || _memberByValidator[account] != 0) revert AddressTaken(id, account);
+    /// @inheritdoc IConsortiumVotes
+    function proposals(uint256 first, uint256 count) external view returns (ProposalView[] memory found) {
+        uint256 length = _proposalIds.length;
+        uint256 left = first < length ? length - first : 0;
+        found = new ProposalView[](count < left ? count : left);
+        for (uint256 i = 0; i < found.length; ++i) found[i] = proposal(_proposalIds[first + i]);
     }
 
-    function _register(address account, uint256 roles) private {
-        _roles[account] = roles;
-        emit AccountRegistered(account, roles);
+    /// @inheritdoc IConsortiumVotes
+    function openProposals() external view returns (bytes32[] memory proposalIds) {
+        return _open;
     }
 
-    /// @dev The set of all active banks' validators enters at a height, which is an edge not below the last one scheduled.
-    function _schedule(uint64 activationHeight) private {
-        address[] memory validators = _activeValidators();
-        uint256 length = _validatorSets.length;
-        if (length != 0 && _validatorSets[length - 1].activationHeight == activationHeight) {
-            _validatorSets[length - 1].validators = validators;
+    function _propose(ChangeKind kind, bytes memory content, uint64 expiresAt, bytes32 approvalsHash)
+        private
+        returns (bytes32 id)
+    {
+        bytes32 bank = _voter(approvalsHash);
+        uint256 latestAt = block.timestamp + PROPOSAL_SECONDS_MAX;
+        if (expiresAt <= block.timestamp || expiresAt > latestAt) {
+            revert ExpiryOutOfRange(expiresAt, block.timestamp, latestAt);
+        }
+        _closeExpired();
+        if (_openOf[bank] >= OPEN_PROPOSALS_OF_BANK_MAX) {
+            revert TooManyProposals(bank, _openOf[bank], OPEN_PROPOSALS_OF_BANK_MAX);
+        }
+        if (_open.length >= OPEN_PROPOSALS_MAX) revert TooManyProposals(0, _open.length, OPEN_PROPOSALS_MAX);
+        uint64 nonce = uint64(_proposalIds.length);
+        id = keccak256(abi.encode(kind, content, nonce));
+        _proposals[id] = Proposal({
+            kind: kind,
+            state: ProposalState.Open,
+            votes: 0,
+            nonce: nonce,
+            expiresAt: expiresAt,
+            proposedIn: uint64(block.number),
+            closedIn: 0,
+            proposer: bank,
+            content: content
+        });
+        _proposalIds.push(id);
+        _open.push(id);
+        _openOf[bank] += 1;
+        emit ProposalSubmitted(id, bank, kind, nonce, expiresAt, content);
+        _cast(id, _proposals[id], bank);
+    }
+
+    function _cast(bytes32 id, Proposal storage found, bytes32 bank) private {
+        if (_voted[id][bank]) revert AlreadyVoted(id, bank);
+        _voted[id][bank] = true;
+        found.votes += 1;
+        uint256 needed = votesNeeded();
+        emit VoteCast(id, bank, found.votes, needed);
+        if (found.votes >= needed) _execute(id, found, needed);
+    }
+
+    function _takeBack(uint256 place, bytes32 id, Proposal storage found, bytes32 bank) private {
+        delete _voted[id][bank];
+        found.votes -= 1;
+        emit VoteWithdrawn(id, bank, found.votes);
+        if (found.votes == 0) _close(place, id, found, ProposalState.Withdrawn);
+    }
+
+    /// @dev Votes are of current members: those of a bank that leaves are taken back in `_removeMember`.
+    function _execute(bytes32 id, Proposal storage found, uint256 needed) private {
+        uint256 votes = found.votes;
+        _close(_placeOf(id), id, found, ProposalState.Executed);
+        bytes memory content = found.content;
+        bool setChanges = true;
+        if (found.kind == ChangeKind.AdmitMember) {
+            MemberRecord memory record = abi.decode(content, (MemberRecord));
+            _admit(record);
+            setChanges = record.validator != address(0);
+        } else if (found.kind == ChangeKind.RemoveMember) {
+            setChanges = _removeMember(abi.decode(content, (bytes32)));
+        } else if (found.kind == ChangeKind.SetValidator) {
+            (bytes32 memberId, address validator) = abi.decode(content, (bytes32, address));
+            _setValidator(memberId, validator);
         } else {
-            _validatorSets.push(ValidatorSet({activationHeight: activationHeight, validators: validators}));
+            (address account, bool allowed) = abi.decode(content, (address, bool));
+            _setDeployer(account, allowed);
+            setChanges = false;
         }
-        emit ValidatorSetScheduled(activationHeight, validators);
+        if (setChanges) _schedule(SafeCast.toUint64(activationHeightOf(block.number)));
+        emit ProposalExecuted(id, votes, needed);
     }
 
-    /// @dev Ascending (P-12); insertion sort, for the banks of a consortium are few.
-    function _activeValidators() private view returns (address[] memory sorted) {
-        sorted = new address[](bankCount);
+    /// @dev The member goes, and with it its votes for all that is open; whether it had a validator.
+    function _removeMember(bytes32 memberId) private returns (bool hadValidator) {
+        hadValidator = _remove(memberId) != address(0);
+        for (uint256 i = _open.length; i > 0; --i) {
+            bytes32 id = _open[i - 1];
+            if (_voted[id][memberId]) _takeBack(i - 1, id, _proposals[id], memberId); // what moves here was seen before
+        }
+    }
+
+    /// @dev Proposals past their expiry are put on record as such, and make room.
+    function _closeExpired() private {
+        for (uint256 i = _open.length; i > 0; --i) {
+            Proposal storage found = _proposals[_open[i - 1]];
+            if (block.timestamp > found.expiresAt) _close(i - 1, _open[i - 1], found, ProposalState.Expired);
+        }
+    }
+
+    /// @dev `place` is the proposal's in the list of open ones; the last one moves there.
+    function _close(uint256 place, bytes32 id, Proposal storage found, ProposalState state) private {
+        found.state = state;
+        found.closedIn = uint64(block.number);
+        _openOf[found.proposer] -= 1;
+        uint256 last = _open.length - 1;
+        if (place != last) _open[place] = _open[last];
+        _open.pop();
+        if (state != ProposalState.Executed) emit ProposalClosed(id, state);
+    }
+
+    function _placeOf(bytes32 id) private view returns (uint256 place) {
+        while (_open[place] != id) ++place;
+    }
+
+    /// @dev The bank behind the sender, whose officers have approved this act; the act is put on record.
+    function _voter(bytes32 approvalsHash) private returns (bytes32 bank) {
+        bank = _businessMember(msg.sender);
+        if (bank == 0 || !_isActiveBank(bank)) revert NotAVoter(msg.sender);
+        if (approvalsHash == 0) revert ApprovalsMissing();
+        emit ActApproved(bank, msg.sig, approvalsHash);
+    }
+
+    function _openProposal(bytes32 id) private view returns (Proposal storage found) {
+        found = _proposals[id];
+        if (found.state == ProposalState.None) revert UnknownProposal(id);
+        if (found.state != ProposalState.Open) revert ProposalNotOpen(id, found.state);
+        if (block.timestamp > found.expiresAt) revert ProposalPastExpiry(id, found.expiresAt, block.timestamp);
+    }
+
+    /// @dev In the order of admission, among at most MEMBERS_MAX.
+    function _votersOf(bytes32 id, uint256 votes) private view returns (bytes32[] memory voters) {
+        voters = new bytes32[](votes);
+        bytes32[] storage ids = _memberIdList();
         uint256 filled = 0;
-        for (uint256 i = 0; i < _memberIds.length; ++i) {
-            Member storage candidate = _members[_memberIds[i]];
-            if (!_isActiveBank(candidate)) continue;
-            uint256 j = filled++;
-            for (; j > 0 && sorted[j - 1] > candidate.validator; --j) sorted[j] = sorted[j - 1];
-            sorted[j] = candidate.validator;
+        for (uint256 i = 0; i < ids.length && filled < votes; ++i) {
+            if (_voted[id][ids[i]]) voters[filled++] = ids[i];
         }
-    }
-
-    function _isActiveBank(Member storage candidate) private view returns (bool) {
-        return candidate.active && candidate.kind == Kind.Bank;
-    }
-
-    /// @dev The newest set whose activation height is not above the height asked for.
-    function _setAt(uint256 height) private view returns (ValidatorSet storage) {
-        uint256 i = _validatorSets.length;
-        while (i > 1 && _validatorSets[i - 1].activationHeight > height) --i;
-        return _validatorSets[i - 1];
     }
 }

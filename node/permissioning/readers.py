@@ -111,13 +111,13 @@ def _string(state: StateReader, slot: int) -> str:
     """A Solidity string: up to 31 bytes stand in the slot with twice their number, longer ones at its hash."""
     word = _word(state, slot)
     if word & 1 == 0:
-        return word.to_bytes(32, "big")[: (word & 0xFF) // 2].decode()
+        return word.to_bytes(32, "big")[: (word & 0xFF) // 2].decode("utf-8", "backslashreplace")
     length = word // 2
     if length > STRING_BYTES_MAX:
         raise DataError(f"a text of {length} bytes in Consortium, at most {STRING_BYTES_MAX}", field="name")
     first = layout.array_slot(slot, keccak256)
     words = [_word(state, first + i).to_bytes(32, "big") for i in range(-(-length // 32))]
-    return b"".join(words)[:length].decode()
+    return b"".join(words)[:length].decode("utf-8", "backslashreplace")
 
 
 def _length(state: StateReader, slot: int, limit: int) -> int:

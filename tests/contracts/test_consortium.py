@@ -50,7 +50,9 @@ def test_the_binding_layout_is_the_compilers() -> None:
         "_validatorSets": consortium.SLOT_VALIDATOR_SETS,
     }
     layout = artifacts.load("Consortium").storage_layout
-    assert {e["label"]: int(e["slot"]) for e in layout["storage"]} == slots
+    found = {e["label"]: int(e["slot"]) for e in layout["storage"]}
+    assert {label: slot for label, slot in found.items() if slot < consortium.REGISTER_SLOTS} == slots
+    assert found.keys() - slots.keys() == {"_proposals", "_proposalIds", "_open", "_voted", "_openOf"}
     offsets = {e["label"]: (int(e["slot"]), e["offset"]) for e in _struct(layout, "Member")}
     assert offsets == {
         "name": (consortium.MEMBER_NAME, 0),
@@ -67,7 +69,7 @@ def test_the_binding_layout_is_the_compilers() -> None:
 
 
 def _struct(layout: dict, name: str) -> list[dict]:  # type: ignore[type-arg]
-    (found,) = [t for t in layout["types"].values() if t["label"] == f"struct Consortium.{name}"]
+    (found,) = [t for t in layout["types"].values() if t["label"] == f"struct {name}"]
     return list(found["members"])
 
 
@@ -145,8 +147,8 @@ OTHER = sample_member(1)
 @pytest.mark.parametrize(
     ("members", "developers", "error"),
     [
-        ((), (), "NoBank"),
-        ((sample_member(0, Role.AUDITOR),), (), "NoBank"),
+        ((), (), "ValidatorSetEmpty"),
+        ((sample_member(0, Role.AUDITOR),), (), "ValidatorSetEmpty"),
         ((BANK, replace(OTHER, id=BANK.id)), (), "MemberIdTaken"),
         ((replace(BANK, id=bytes(32)),), (), "MemberIdZero"),
         ((BANK, replace(OTHER, business_address=BANK.business_address)), (), "AddressTaken"),
@@ -154,7 +156,9 @@ OTHER = sample_member(1)
         ((replace(BANK, validator_address=BANK.business_address),), (), "AddressTaken"),
         ((BANK, replace(OTHER, business_address=BANK.validator_address)), (), "AddressTaken"),
         ((replace(BANK, business_address=bytes(20)),), (), "AddressZero"),
-        ((replace(BANK, validator_address=None),), (), "ValidatorMismatch"),
+        ((replace(BANK, validator_address=None),), (), "ValidatorSetEmpty"),
+        (tuple(sample_member(i) for i in range(33)), (), "TooManyBanks"),
+        (tuple(sample_member(i, Role.AUDITOR) for i in range(129)), (), "TooManyMembers"),
         ((BANK, replace(OTHER, role=Role.REGULATOR)), (), "ValidatorMismatch"),
         ((BANK,), (BANK.business_address,), "AddressTaken"),
         ((BANK,), (BANK.validator_address,), "AddressTaken"),
@@ -167,7 +171,7 @@ OTHER = sample_member(1)
 def test_a_false_founding_is_refused_by_name(
     members: tuple[Member, ...], developers: tuple[bytes, ...], error: str
 ) -> None:
-    """No shared keys, no bank without a validator, no validator without a bank, no consortium without a bank."""
+    """No shared keys, no validator without a bank, no consortium without a validator, none beyond its stated size."""
     spec = replace(sample_spec(), members=members, developers=tuple(Address(d) for d in developers))
     with pytest.raises(ConfigError, match=error):
         build_alloc(spec, CONTRACTS)
