@@ -19,6 +19,8 @@ BLOCKS_AFTER_HEAL = 2
 """New blocks that count as moving again: one may have been final before the heal and not yet seen."""
 GROWTH_BEFORE_ROLLBACK = 3
 """Blocks between the copy of a data directory and its return."""
+OLD, NEW = "old", "new"
+"""Labels of copies: one to go back to, and what stood before that."""
 FLAP_S = 0.4
 ANSWER_TIMEOUT_S = 60.0
 """How long a bank that was started may take to answer, on a loaded machine."""
@@ -50,6 +52,8 @@ class Nemesis:
         self._link_faults: list[Fault] = []
         self._excused: set[int] = set()
         """Banks that may have ended by themselves in this round (a full disk)."""
+        self._copied: dict[int, int] = {}
+        """Bank -> height of the chain when its data were last copied."""
         self.done: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.rounds: list[Round] = []
@@ -111,7 +115,12 @@ class Nemesis:
                 self._banks.signal(bank, signal.SIGCONT)
         else:
             await self._banks.stop(*fault.banks, kill=True)
-            await asyncio.sleep(fault.duration_s if fault.kind != "power_cut" else 0.0)
+            began = self._clock()
+            for bank in fault.banks:
+                await self._banks.back_up(bank, OLD)
+                self._copied[bank] = self._watcher.height
+            if fault.kind != "power_cut":
+                await asyncio.sleep(max(0.0, fault.duration_s - (self._clock() - began)))
             await self._banks.start(*fault.banks)
         self.done[fault.kind] += 1
 
@@ -195,24 +204,26 @@ class Nemesis:
     # --- older data -----------------------------------------------------------------------------------
 
     async def _roll_back(self, fault: Fault) -> None:
-        """Stop, copy, run on, stop, put the copy back, run: by P-18 the bank refuses to vote, or resynchronises."""
+        """Stop, put an old copy back, run: by P-18 the bank refuses to vote, or resynchronises. The copy is one that
+        was taken when the bank was killed before; without one, the bank is stopped for it now."""
         (bank,) = fault.banks
         parts = {"rollback_chain": ("chain",), "rollback_votes": ("wal",), "rollback_folder": DATA_PARTS}[fault.kind]
-        await self._banks.stop(bank)
-        await self._banks.back_up(bank, "old")
-        await self._banks.start(bank)
-        await self._grow_past(bank)
+        if self._watcher.height - self._copied.get(bank, self._watcher.height) < GROWTH_BEFORE_ROLLBACK:
+            await self._banks.stop(bank)
+            await self._banks.back_up(bank, OLD)
+            await self._banks.start(bank)
+            await self._grow_past(bank)
         await self._banks.stop(bank)
         if fault.kind == "rollback_votes":
-            await self._banks.back_up(bank, "new")
-        await self._banks.restore(bank, "old", *parts)
+            await self._banks.back_up(bank, NEW)
+        await self._banks.restore(bank, OLD, *parts)
         await self._banks.start(bank, rolled_back="chain" in parts)
         await self._answering(bank)
         await asyncio.sleep(fault.duration_s)
         if fault.kind == "rollback_votes":
             await self._expect_no_vote(bank)
             await self._banks.stop(bank)
-            await self._banks.restore(bank, "new", "wal")
+            await self._banks.restore(bank, NEW, "wal")
             await self._banks.start(bank)
         await self._grow_past(bank)  # what it may have voted on before is committed now: its memory matters no more
 
