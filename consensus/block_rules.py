@@ -4,6 +4,7 @@ the carried certificate (P-4, P-5, P-11). Everything else of a block is the host
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from consensus.certificates import CommitCertificate, verify_commit_certificate
 from consensus.core import Core
@@ -11,6 +12,14 @@ from consensus.errors import InvalidCertificate, InvalidMessage, MalformedBlock,
 from consensus.types import Digest, HeaderView, Instant, Proposal
 
 _NO_CERTIFICATE = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The block that a proposal must stand on: the ledger's head, or one above it that is not final yet."""
+
+    block_hash: Digest
+    timestamp: int
 
 
 def read_block(core: Core, proposal: Proposal, block_hash: Digest) -> HeaderView | None:
@@ -29,14 +38,14 @@ def carried_hash(certificate: bytes) -> Digest:
     return hashlib.sha256(certificate).digest() if certificate else _NO_CERTIFICATE
 
 
-def check_proposal(core: Core, height: int, block_hash: Digest, proposal: Proposal) -> HeaderView:
+def check_proposal(core: Core, height: int, block_hash: Digest, proposal: Proposal, parent: Parent) -> HeaderView:
     """The always rules that need no execution (P-4, P-5, P-11); raises InvalidMessage."""
     header = read_block(core, proposal, block_hash)
     if header is None:
         raise InvalidMessage("the block is not the one announced, or does not carry its certificate")
-    if header.number != height or header.parent_hash != core.block_hash:
-        raise InvalidMessage("the block does not follow the last committed one")
-    if header.timestamp < core.timestamp + (1 if core.config.strict_timestamps else 0):
+    if header.number != height or header.parent_hash != parent.block_hash:
+        raise InvalidMessage("the block does not follow its parent")
+    if header.timestamp < parent.timestamp + (1 if core.config.strict_timestamps else 0):
         raise InvalidMessage("P-4: the block's time is before its parent's")
     if header.coinbase not in core.members:
         raise InvalidMessage("P-5: the coinbase is no validator")

@@ -106,6 +106,8 @@ class Work:
     """(epoch, view, height) of the BuildBlock in flight, or of ``built``."""
     built: Proposal | None = None
     """Own block that waits for its time (P-4)."""
+    early_us: int | None = None
+    """When the first block in flight whose time has not come may be voted on (P-4)."""
     stalled: bool = False
     """The builder placed nothing: not asked again before a change, a commit or a STATUS tick."""
 
@@ -211,6 +213,12 @@ class Core:
         if index is None:
             raise ImpossibleState("a node that is no validator of the epoch must not sign")
         return index
+
+    def in_flight(self) -> range:
+        """Heights that may be voted on now: at most W above the synced ledger (P-17), and none of the next epoch before
+        this one's last block is committed (P-13)."""
+        last_of_epoch = (self.epoch + 1) * self.config.epoch_length - 1
+        return range(self.height + 1, min(self.height + self.config.window, last_of_epoch) + 1)
 
     # --- signing --------------------------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ def on_synced(core: Core, event: Synced) -> None:
         raise ImpossibleState(f"sync gave no certificate: {error}") from error
     if (certificate.height, certificate.block_hash) != (event.height, event.block_hash):
         raise ImpossibleState("sync gave another block's certificate")
+    for slot in core.log.slots.values():
+        slot.executed.clear()  # sync may have thrown away what stood on another block
     _move_on(core, event.height, event.block_hash, event.timestamp, certificate, event.next_validators)
 
 
@@ -62,9 +64,9 @@ def _move_on(
     core.height, core.block_hash, core.timestamp = height, block_hash, timestamp
     _keep(core, certificate)
     core.log.advance(height)
-    normal_case.abandon_validations(core, {c.block_hash for c in core.log.decided.values()})
-    core.work.build, core.work.built = None, None
-    core.cancel_timer(TimerKind.EARLY_PROPOSAL)
+    normal_case.abandon_validations_up_to(core, height)
+    if core.work.build is not None and core.work.build[2] <= height:
+        core.work.build, core.work.built = None, None
     core.persist(Committed(height))
     epoch = core.schedule.epoch_of(height + 1)
     core.schedule.add(epoch, next_validators)
@@ -105,8 +107,7 @@ def load_obligations(core: Core) -> None:
     for message in sorted(o.accepted, key=lambda m: (m.height, m.view)):
         if message.height > core.height:
             slot = core.log.slot(message.height)
-            slot.accepted = message
-            slot.history.append(message)
+            slot.accept(message)
             slot.keep_block(message.proposal, core.decode_header(message.proposal.block), None)
     for certificate in o.prepared:
         if certificate.height > core.height:

@@ -54,7 +54,7 @@ class Slot:
     accepted: PrePrepare | None = None
     """The proposal last voted for."""
     history: list[PrePrepare] = field(default_factory=list)
-    """All accepted proposals, oldest first: their blocks may yet be re-proposed."""
+    """The last accepted proposal of each block kept, oldest first: they may yet be re-proposed."""
     prepared: PreparedCertificate | None = None
     """Of the highest view."""
     delivering: bool = False
@@ -71,6 +71,12 @@ class Slot:
             if block_hash not in needed:
                 del self.blocks[block_hash]
         self.history = [m for m in self.history if m.block_hash in self.blocks]
+
+    def accept(self, message: PrePrepare) -> None:
+        """This replica's proposal for the height is now ``message``."""
+        self.accepted = message
+        self.history = [m for m in self.history if m.block_hash != message.block_hash]
+        self.history.append(message)
 
     def matching_prepares(self, view: int, block_hash: Digest, primary: int) -> dict[int, Prepare]:
         """PREPAREs for exactly this (view, block), one for each backup, never the primary's."""

@@ -6,7 +6,7 @@ Learning is never restricted: any Q matching COMMITs decide, whatever this repli
 
 from __future__ import annotations
 
-from consensus.block_rules import check_fresh, check_proposal, read_block
+from consensus.block_rules import Parent, check_fresh, check_proposal, read_block
 from consensus.certificates import CommitCertificate, make_commit_certificate, make_prepared_certificate
 from consensus.core import Core
 from consensus.domain import Kind
@@ -84,23 +84,49 @@ def learn(core: Core, certificate: CommitCertificate) -> None:
 
 
 def advance(core: Core) -> None:
-    """Do whatever the messages and verdicts at hand allow at the next height."""
-    slot = core.log.slot(core.height + 1)
-    decided = core.log.decided.get(slot.height)
-    if decided is not None:
-        _finish(core, slot, decided)
-        return
-    _propose_built(core, slot)
-    _consider(core, slot)
-    _commit_if_prepared(core, slot)
-    if slot.height not in core.log.decided:
-        _build(core, slot)
+    """Do whatever the messages and verdicts at hand allow, height by height through the window."""
+    _finish(core)
+    core.work.early_us = None
+    for height in core.in_flight():
+        if height not in core.log.decided:
+            slot = core.log.slot(height)
+            _propose_built(core, slot)
+            _consider(core, slot)
+            _commit_if_prepared(core, slot)
+            _build(core, slot)
+    _keep_early_timer(core)
+
+
+def parent_of(core: Core, height: int) -> Parent | None:
+    """What a proposal at ``height`` must stand on: the ledger's head, or the block that this replica has accepted below
+    it in its view, once the host holds its result; None while there is no such block."""
+    if height == core.height + 1:
+        return Parent(core.block_hash, core.timestamp)
+    below = core.log.slots.get(height - 1)
+    if below is None or below.accepted is None or below.accepted.view != core.views.view:
+        return None
+    parent = below.accepted.block_hash
+    return Parent(parent, below.blocks[parent][1].timestamp) if parent in below.executed else None
+
+
+def chain_rule(core: Core, slot: Slot, view: int, block_hash: Digest) -> bool:
+    """R-10: no block is accepted in ``view`` before its parent is in the ledger, or prepared here in this view.
+
+    It binds PRE-PREPARE and PREPARE, and so COMMIT. Whoever holds a prepared certificate then knows that Q - f honest
+    replicas hold one for the parent: every set of Q view changes names it, and re-proposals have no gap."""
+    parent = slot.blocks[block_hash][1].parent_hash
+    if slot.height == core.height + 1:
+        return parent == core.block_hash
+    below = core.log.slots.get(slot.height - 1)
+    prepared = below.prepared if below is not None else None
+    return prepared is not None and (prepared.view, prepared.block_hash) == (view, parent)
 
 
 def _consider(core: Core, slot: Slot) -> None:
     """Check, execute, accept the current view's proposal."""
     view = core.views.view
-    if slot.accepted is not None and slot.accepted.view >= view:
+    parent = parent_of(core, slot.height)
+    if parent is None or (slot.accepted is not None and slot.accepted.view >= view):
         return
     found = _candidate(core, slot)
     if found is None:
@@ -112,7 +138,7 @@ def _consider(core: Core, slot: Slot) -> None:
         return
     if key not in slot.checked or message.block_hash not in slot.blocks:
         try:
-            header = check_proposal(core, message.height, message.block_hash, message.proposal)
+            header = check_proposal(core, message.height, message.block_hash, message.proposal, parent)
             if arrived is not None:
                 check_fresh(core, header, message.sender, arrived)
         except InvalidMessage as error:
@@ -121,14 +147,13 @@ def _consider(core: Core, slot: Slot) -> None:
             return
         slot.checked.add(key)
         slot.keep_block(message.proposal, header, None)
-    header = slot.blocks[message.block_hash][1]
-    if fresh and _hold_early(core, header):
+    if fresh and _hold_early(core, slot.blocks[message.block_hash][1], parent):
         return
-    if message.block_hash in slot.executed:
-        if voting_allowed(core, message.view):
-            _accept(core, slot, message, AcceptedPrePrepare(message))
-    elif core.views.normal:
-        _execute(core, slot, message.block_hash, fresh=fresh, proposer=core.members[message.sender])
+    if message.block_hash not in slot.executed:
+        if core.views.normal:
+            _execute(core, slot, message.block_hash, fresh=fresh, proposer=core.members[message.sender])
+    elif voting_allowed(core, message.view) and chain_rule(core, slot, view, message.block_hash):
+        _accept(core, slot, message, AcceptedPrePrepare(message))
 
 
 def _candidate(core: Core, slot: Slot) -> tuple[PrePrepare, Instant | None] | None:
@@ -161,23 +186,28 @@ def _block_of(core: Core, slot: Slot, block_hash: Digest) -> tuple[Proposal, Hea
     return None
 
 
-def _hold_early(core: Core, header: HeaderView) -> bool:
+def _hold_early(core: Core, header: HeaderView, parent: Parent) -> bool:
     """Whether a fresh block's time has not come yet; then a timer waits for it (P-4)."""
     wait_s = header.timestamp - core.config.tolerance_s - core.now.unix_s
-    repeats = header.timestamp == core.timestamp and not core.config.strict_timestamps
+    repeats = header.timestamp == parent.timestamp and not core.config.strict_timestamps
     if wait_s <= 0 or repeats:
-        core.cancel_timer(TimerKind.EARLY_PROPOSAL)
         return False
-    if TimerKind.EARLY_PROPOSAL not in core.timers:
-        core.set_timer(TimerKind.EARLY_PROPOSAL, core.now.monotonic_us + wait_s * 1_000_000)
+    if core.work.early_us is None:  # times ascend with the heights: the first is the earliest
+        core.work.early_us = core.now.monotonic_us + wait_s * 1_000_000
     return True
+
+
+def _keep_early_timer(core: Core) -> None:
+    if core.work.early_us is None:
+        core.cancel_timer(TimerKind.EARLY_PROPOSAL)
+    elif TimerKind.EARLY_PROPOSAL not in core.timers:
+        core.set_timer(TimerKind.EARLY_PROPOSAL, core.work.early_us)
 
 
 def _accept(core: Core, slot: Slot, message: PrePrepare, record: AcceptedPrePrepare | Proposed) -> None:
     """Bind this replica to one block at (view, height); a backup says so by PREPARE."""
     core.persist(record)
-    slot.accepted = message
-    slot.history.append(message)
+    slot.accept(message)
     core.again = True
     if core.primary(message.view) == core.index:
         return
@@ -206,9 +236,11 @@ def _commit_if_prepared(core: Core, slot: Slot) -> None:
     core.again = True
 
 
-def _finish(core: Core, slot: Slot, decided: CommitCertificate) -> None:
-    """A decided block: get it, execute it, deliver it, in height order."""
-    if slot.delivering:
+def _finish(core: Core) -> None:
+    """The next decided block: get it, execute it, deliver it. In height order, one at a time."""
+    slot = core.log.slot(core.height + 1)
+    decided = core.log.decided.get(slot.height)
+    if decided is None or slot.delivering:
         return
     block = slot.blocks.get(decided.block_hash) or _block_of(core, slot, decided.block_hash)
     if block is None:
@@ -266,6 +298,11 @@ def abandon_validations(core: Core, wanted: set[Digest]) -> None:
             core.emit(AbandonValidation(token))
 
 
+def abandon_validations_up_to(core: Core, height: int) -> None:
+    """Cancel executions at heights that are final."""
+    abandon_validations(core, {found[1] for found in core.validations.values() if found[0] > height})
+
+
 def on_block_validated(core: Core, event: BlockValidated) -> None:
     """Take in a verdict; one on a token that is no longer current says nothing."""
     found = core.validations.pop(event.token, None)
@@ -288,12 +325,12 @@ def on_block_validated(core: Core, event: BlockValidated) -> None:
 
 def on_block_available(core: Core, event: BlockAvailable) -> None:
     """Keep a fetched block if it is one that this replica needs."""
-    height = core.height + 1
-    decided = core.log.decided.get(height)
-    for wanted in (decided.block_hash if decided else None, core.views.plan.get(height)):
-        header = read_block(core, event.proposal, wanted) if wanted is not None else None
-        if header is not None:
-            core.log.slot(height).keep_block(event.proposal, header, wanted)
+    for height in core.in_flight():
+        decided = core.log.decided.get(height)
+        for wanted in (decided.block_hash if decided else None, core.views.plan.get(height)):
+            header = read_block(core, event.proposal, wanted) if wanted is not None else None
+            if header is not None:
+                core.log.slot(height).keep_block(event.proposal, header, wanted)
 
 
 # --- proposing ----------------------------------------------------------------------------------------
@@ -305,22 +342,24 @@ def empty_block_due(core: Core) -> bool:
 
 
 def _build(core: Core, slot: Slot) -> None:
-    """Ask for a block as soon as this replica is the primary, has work and nothing is in flight."""
+    """Ask for a block as soon as this replica is the primary, has work, and the place is free on a known parent."""
     work, views = core.work, core.views
     place = (core.epoch, views.view, slot.height)
-    even_empty = empty_block_due(core)
-    if work.build == place or work.stalled or not (even_empty or work.pending):
+    first = slot.height == core.height + 1
+    even_empty = empty_block_due(core) if first else work.empty_due  # the block before it is the heartbeat
+    if slot.height in core.log.decided or work.build == place or work.stalled or not (even_empty or work.pending):
         return
     if not voting_allowed(core, views.view) or core.primary(views.view) != core.index:
         return
+    parent = parent_of(core, slot.height)
     taken = slot.accepted is not None and slot.accepted.view >= views.view
-    if taken or slot.height in views.plan or slot.height <= views.base:
+    if parent is None or taken or slot.height in views.plan or slot.height <= views.base:
         return
     work.build, work.built = place, None
     carried = b""
     if slot.height > core.config.window:
         carried = core.certificates[slot.height - core.config.window].encode()
-    core.emit(BuildBlock(*place, core.block_hash, carried, even_empty))
+    core.emit(BuildBlock(*place, parent.block_hash, carried, even_empty))
 
 
 def on_block_built(core: Core, event: BlockBuilt) -> None:
@@ -335,20 +374,22 @@ def on_block_built(core: Core, event: BlockBuilt) -> None:
 
 
 def _propose_built(core: Core, slot: Slot) -> None:
-    """Send the PRE-PREPARE for own block, when its time has come (P-4)."""
+    """Send the PRE-PREPARE for own block, when its time has come (P-4) and its parent is prepared (R-10)."""
     proposal, view = core.work.built, core.views.view
-    if proposal is None or core.work.build != (core.epoch, view, slot.height):
+    if proposal is None or core.work.build != (core.epoch, view, slot.height) or not voting_allowed(core, view):
         return
-    if not voting_allowed(core, view) or (slot.accepted is not None and slot.accepted.view >= view):
-        return
+    parent = parent_of(core, slot.height)
     try:
         block_hash = core.decode_header(proposal.block).hash
-        header = check_proposal(core, slot.height, block_hash, proposal)
+        if parent is None:
+            raise InvalidMessage("what it was built on is not its parent any more")
+        header = check_proposal(core, slot.height, block_hash, proposal, parent)
     except (InvalidMessage, MalformedBlock) as error:
         core.work.build, core.work.built, core.work.stalled = None, None, True
         core.trace("own_block_refused", height=slot.height, view=view, reason=str(error))
         return
-    if _hold_early(core, header):
+    slot.keep_block(proposal, header, None)
+    if _hold_early(core, header, parent) or not chain_rule(core, slot, view, block_hash):
         return
     core.work.build, core.work.built = None, None
     slot.executed.add(block_hash)  # the builder executed it
@@ -356,5 +397,4 @@ def _propose_built(core: Core, slot: Slot) -> None:
     signature = core.sign_vote(Kind.PRE_PREPARE, *place)
     message = PrePrepare(core.epoch, *place, proposal, core.my_index(), signature)
     _accept(core, slot, message, Proposed(message))
-    slot.keep_block(proposal, header, None)
     core.broadcast(message, after=core.durable_lsn())

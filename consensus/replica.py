@@ -21,6 +21,7 @@ from consensus.messages import (
     ViewChange,
 )
 from consensus.types import (
+    WINDOW_MAX,
     Address,
     BlockAvailable,
     BlockBuilt,
@@ -91,8 +92,8 @@ class Replica:
     ) -> None:
         """``restored``: from ``wal_records.restore``. A CachingVerifier shared with ingress saves most signature
         checks."""
-        if config.window != 1:
-            raise ImpossibleState("the window is 1 until the chain rule is proved (P-11)")
+        if not 1 <= config.window <= WINDOW_MAX:
+            raise ImpossibleState(f"the window must be 1 to {WINDOW_MAX}")
         if config.epoch_length < 2 or not 0 < config.timeout_us <= config.timeout_max_us:
             raise ImpossibleState("epoch length or timeouts out of range")
         if not isinstance(verifier, CachingVerifier):
@@ -191,16 +192,15 @@ class Replica:
             return
         if views.new_view is not None and core.primary(views.view) == core.index:
             core.broadcast(views.new_view, after=after)
-        slot = core.log.slots.get(core.height + 1)
-        if slot is None or slot.accepted is None or slot.accepted.view != views.view:
-            return
         me = core.my_index()
-        if core.primary(views.view) == me:
-            core.broadcast(slot.accepted, after=after)
-        for votes in (slot.prepares, slot.commits):
-            vote = votes.get(me, {}).get(views.view)
-            if isinstance(vote, Prepare | Commit):
-                core.broadcast(vote, after=after)
+        for height in core.in_flight():
+            slot = core.log.slot(height)
+            if core.primary(views.view) == me and slot.accepted is not None and slot.accepted.view == views.view:
+                core.broadcast(slot.accepted, after=after)
+            for votes in (slot.prepares, slot.commits):
+                vote = votes.get(me, {}).get(views.view)
+                if isinstance(vote, Prepare | Commit):
+                    core.broadcast(vote, after=after)
 
     def _receive(self, peer: Address, message: Message) -> None:
         core = self._core

@@ -22,6 +22,8 @@ Digest = bytes
 """32 bytes: a block hash, or a SHA-256 of the consensus layer (P-9)."""
 Signature = bytes
 """65 bytes: r || s || v with low s and v in {0, 1} (P-10)."""
+WINDOW_MAX = 4
+"""W at most: every bound on memory and message size is stated for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Config:
     epoch_length: int
     """L: epoch e covers heights eL .. (e + 1)L - 1 (P-13)."""
     window: int
-    """W: blocks in flight; 1 until the chain rule is proved (P-11)."""
+    """W, 1 to WINDOW_MAX: heights above the ledger that may be agreed on at once (P-11)."""
     timeout_us: int
     """T0: first patience with a primary; doubles with each failed view (P-4, P-14)."""
     timeout_max_us: int
@@ -278,7 +280,8 @@ class CancelTimer:
 
 @dataclass(frozen=True, slots=True)
 class BuildBlock:
-    """Build a block on ``parent_hash`` off the event loop; answer BlockBuilt. ``certificate`` (encoded, of block
+    """Build a block on ``parent_hash`` off the event loop; answer BlockBuilt. The parent is the ledger's head or, where
+    W > 1, a block above it that this host has built or found VALID in this process. ``certificate`` (encoded, of block
     height - W) is carried and its hash stands in the header (P-11). ``even_empty``: block 1 or a due heartbeat."""
 
     epoch: int
@@ -292,7 +295,7 @@ class BuildBlock:
 @dataclass(frozen=True, slots=True)
 class ValidateBlock:
     """Execute the block off the event loop and compare every root; answer BlockValidated. ``fresh`` proposals are
-    also held to P-5 (coinbase is the primary); re-proposals are not."""
+    also held to P-5 (coinbase is the primary); re-proposals are not. Its parent is as for BuildBlock."""
 
     token: int
     proposal: Proposal

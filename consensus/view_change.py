@@ -60,13 +60,13 @@ def choose_new_view(view_changes: Sequence[ViewChange]) -> Choice:
 
 
 def prepared_entries(core: Core) -> tuple[PreparedCertificate, ...]:
-    """What a VIEW-CHANGE must report: own prepared certificates above the base, without a gap."""
-    entries: list[PreparedCertificate] = []
-    height = core.height + 1
-    while (slot := core.log.slots.get(height)) is not None and slot.prepared is not None:
-        entries.append(slot.prepared)
-        height += 1
-    return tuple(entries)
+    """What a VIEW-CHANGE must report: every own prepared certificate above the base. The chain rule (R-10) leaves no
+    gap between them; to leave one out of the report could undo a decided block."""
+    slots = (core.log.slots[height] for height in sorted(core.log.slots))
+    entries = tuple(slot.prepared for slot in slots if slot.prepared is not None)
+    if [entry.height for entry in entries] != [core.height + 1 + i for i in range(len(entries))]:
+        raise ImpossibleState("a block was prepared here above one that was not")
+    return entries
 
 
 # --- validity (used by ingress) -----------------------------------------------------------------------
@@ -82,11 +82,15 @@ def check_view_change(message: ViewChange, schedule: ValidatorSchedule, verifier
         raise InvalidMessage("P-13: a VIEW-CHANGE's epoch is that of the block after its base")
     if message.view == 0 or len(message.prepared) > schedule.config.window:
         raise InvalidMessage("no VIEW-CHANGE leads to view 0, and none reports more than the window")
+    latest = message.view - 1
     for offset, certificate in enumerate(message.prepared, start=1):
         if certificate.height != message.base_height + offset or certificate.epoch != message.epoch:
             raise InvalidMessage("prepared certificates must follow the base without a gap")
         if certificate.view >= message.view:
             raise InvalidMessage("a prepared certificate must be of an earlier view")
+        if certificate.view > latest:
+            raise InvalidMessage("R-10: no block is prepared in a later view than its parent")
+        latest = certificate.view
         verify_prepared_certificate(certificate, schedule, verifier)
     if base is not None:
         verify_commit_certificate(base, schedule, verifier)
@@ -140,7 +144,6 @@ def promise(core: Core, view: int) -> None:
     _pass_for_age(core)
     core.sync.own = None
     core.sync.checking.clear()
-    core.cancel_timer(TimerKind.EARLY_PROPOSAL)
     core.trace("view_change", epoch=core.epoch, view=view, base=core.height, prepared=len(entries))
     core.broadcast(message, after=core.durable_lsn())
     core.again = True
@@ -241,7 +244,6 @@ def _forget_complaints(core: Core) -> None:
     sync.checking.clear()
     core.work.build, core.work.built, core.work.stalled = None, None, False
     core.cancel_timer(TimerKind.NEW_VIEW)
-    core.cancel_timer(TimerKind.EARLY_PROPOSAL)
     for slot in core.log.slots.values():
         slot.pre_prepares = {s: p for s, p in slot.pre_prepares.items() if p[0].view >= view}
 

@@ -122,14 +122,16 @@ def _drop_own_if_past(core: Core) -> None:
 
 def _proposal_waits(core: Core) -> bool:
     """A proposal of this view that is not decided yet, accepted or not (P-15)."""
-    height = core.height + 1
-    slot = core.log.slots.get(height)
-    if slot is None or height in core.log.decided:
-        return False
     view = core.views.view
-    accepted = slot.accepted is not None and slot.accepted.view >= view
-    heard = any(message.view == view for message, _ in slot.pre_prepares.values())
-    return accepted or heard or height in core.views.plan
+    for height in core.in_flight():
+        slot = core.log.slots.get(height)
+        if slot is None or height in core.log.decided:
+            continue
+        accepted = slot.accepted is not None and slot.accepted.view >= view
+        heard = any(message.view == view for message, _ in slot.pre_prepares.values())
+        if accepted or heard or height in core.views.plan:
+            return True
+    return False
 
 
 def _has_firm_work(core: Core) -> bool:

@@ -153,11 +153,15 @@ class Node:
         self.alive = True
         self.timers: dict[TimerKind, tuple[TimerKey, int]] = {}
         self.pending = False
+        self.endless = False
+        """More transactions wait than any block takes."""
         self.oldest_us: int | None = None
         self.held_since: int | None = None
         """Since when a special transaction waits here that a censoring primary leaves out."""
         self.censors = False
         self.crash_after: int | None = None
+        self.results: dict[Digest, HeaderView] = {}
+        """Blocks above the ledger that this process has built or found valid (duty 8)."""
         self.cache = ingress.CachingVerifier(network.verifier)
         self.replica = self._make_replica()
 
@@ -172,7 +176,9 @@ class Node:
             timestamp=head.timestamp if head else START_S,
             next_validators=schedule(height + 1),
             certificates={h: b.certificate for h, b in self.disk.blocks.items() if h > height - 16},
-            validators={h // length: schedule(h) for h in range(max(height - 1, 0), height + 2)},
+            validators={
+                h // length: schedule(h) for h in range(max(height - self.network.config.window, 0), height + 2)
+            },
             wal_lsn=self.disk.wal_lsn,
         )
         groups = [
@@ -224,7 +230,12 @@ class Node:
             case BuildBlock():
                 return self.build(effect)
             case ValidateBlock(token):
-                return BlockValidated(token, network.verdict(self.index, effect))
+                header = decode_header(effect.proposal.block)
+                self.check_parent(header.parent_hash)
+                verdict = network.verdict(self.index, effect)
+                if verdict is Verdict.VALID:
+                    self.results[header.hash] = header
+                return BlockValidated(token, verdict)
             case FetchBlock():
                 network.push(network.now_us + 1000, lambda: self.fetch(effect))
             case StartSync():
@@ -256,9 +267,16 @@ class Node:
             return BlockBuilt(*place, None)
         payload = b"tx%d by %d in %d" % (effect.height, self.index, effect.view) if self.pending else b""
         payload += b"special" if special else b""
+        self.check_parent(effect.parent_hash)
         timestamp = max(self.network.instant().unix_s, START_S)
         block = make_block(effect.height, effect.parent_hash, timestamp, self.me, effect.certificate, payload)
+        self.results[decode_header(block).hash] = decode_header(block)
         return BlockBuilt(*place, Proposal(block, effect.certificate))
+
+    def check_parent(self, parent: Digest) -> None:
+        """Duties 7 and 8: the replica asks only for children of the head, or of a block whose result is at hand."""
+        head = self.disk.blocks[self.height].block_hash if self.height else GENESIS_HASH
+        assert parent == head or parent in self.results, "a block on a parent that this host does not know"
 
     def deliver(self, effect: Deliver) -> Delivered:
         assert effect.height == max(self.disk.blocks, default=0) + 1
@@ -269,11 +287,12 @@ class Node:
         header = decode_header(proposal.block)
         stored = Stored(proposal, header.hash, header.timestamp, certificate)
         self.disk.blocks[header.number] = stored
+        self.results = {h: held for h, held in self.results.items() if held.number > header.number}
         if proposal.certificate:
-            self.disk.blocks[header.number - 1].certificate = proposal.certificate
+            self.disk.blocks[header.number - self.network.config.window].certificate = proposal.certificate
         self.disk.wal_lsn = max((lsn for lsn, _ in self.disk.wal), default=0)
-        self.pending = False
-        self.oldest_us = None
+        self.pending = self.endless
+        self.oldest_us = self.network.now_us if self.endless else None
         if proposal.block.endswith(b"special"):
             self.held_since = None
         self.network.push(self.network.now_us, lambda: self.step(self.work()))

@@ -169,3 +169,38 @@ def test_a_view_change_belongs_to_the_epoch_of_the_block_after_its_base() -> Non
     view_change.check_view_change(change(0, length - 2), SCHEDULE, VERIFIER)
     with pytest.raises(InvalidMessage, match="P-13"):
         view_change.check_view_change(change(0, length - 1), SCHEDULE, VERIFIER)
+
+
+def test_reports_of_several_heights_are_contiguous_and_never_of_a_later_view_than_the_parents() -> None:
+    """R-10: with W = 3 up to three heights, from the base on; a block prepared in a later view than its parent proves
+    that its reporter hides something."""
+    schedule = ValidatorSchedule(make_config(window=3))
+    schedule.add(0, [address(i) for i in range(N)])
+    for views in ((5,), (5, 5), (5, 3, 3), (8, 0, 0)):
+        found = tuple(prepared(view, 4 + i, 40 + i) for i, view in enumerate(views))
+        view_change.check_view_change(change(0, 3, found), schedule, VERIFIER)
+    bad = (
+        tuple(prepared(view, 4 + i, 40 + i) for i, view in enumerate((5, 6))),
+        tuple(prepared(view, 4 + i, 40 + i) for i, view in enumerate((5, 3, 4))),
+        (prepared(5, 4, 40), prepared(5, 6, 42)),
+        tuple(prepared(5, 4 + i, 40 + i) for i in range(4)),
+    )
+    for found in bad:
+        with pytest.raises(InvalidMessage):
+            view_change.check_view_change(change(0, 3, found), schedule, VERIFIER)
+
+
+def test_reproposals_stop_at_the_first_gap() -> None:
+    """M24: a height that no report names ends O, whatever is known above it; views are compared height by height."""
+    changes = [
+        change(0, 3, (prepared(5, 4, 41), prepared(5, 5, 51))),
+        change(1, 5, (prepared(6, 6, 61), prepared(6, 7, 71))),
+        change(2, 3, (prepared(7, 4, 41), prepared(2, 5, 52))),
+    ]
+    assert view_change.choose_new_view(changes).entries == ((6, block(61)), (7, block(71)))
+    assert view_change.choose_new_view([changes[0], changes[2]]).entries == ((4, block(41)), (5, block(51)))
+    gap = [changes[0], change(1, 4, ()), change(2, 5, (prepared(6, 6, 61),))]
+    assert view_change.choose_new_view(gap[:2]).entries == ((5, block(51)),)
+    assert view_change.choose_new_view([change(0, 3), gap[2]]).entries == ((6, block(61)),)
+    above = [change(0, 3, (prepared(5, 4, 41),)), replace(change(1, 3), prepared=(prepared(5, 6, 61),))]
+    assert view_change.choose_new_view(above).entries == ((4, block(41)),)
