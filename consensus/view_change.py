@@ -214,7 +214,9 @@ def enter(core: Core, message: NewView) -> None:
     core.trace("view_entered", epoch=core.epoch, view=message.view, reproposals=len(message.reproposals))
     done = tuple(core.certificates[h] for h in sorted(core.views.plan) if h in core.certificates)
     for certificate in done:
-        if certificate.block_hash != core.views.plan[certificate.height]:
+        # A block decided in an earlier view must be in every NEW-VIEW. One decided in this view or a later one proves
+        # nothing against it: a faulty primary may send two NEW-VIEWs of one view, and only one of them comes to pass.
+        if certificate.view < message.view and certificate.block_hash != core.views.plan[certificate.height]:
             raise ImpossibleState(f"a NEW-VIEW re-proposes another block at committed height {certificate.height}")
     if done:
         core.broadcast(Repair(done))

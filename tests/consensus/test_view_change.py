@@ -20,9 +20,10 @@ from consensus.codec import encode_body
 from consensus.domain import Kind, body_digest, seal_digest, vote_digest
 from consensus.errors import ImpossibleState, InvalidMessage
 from consensus.messages import NewView, Reproposal, ViewChange
+from consensus.types import Received
 from consensus.validators import ValidatorSchedule, primary_index
 
-from .network import NullSigner, NullVerifier, address, make_config
+from .network import Network, NullSigner, NullVerifier, address, make_config
 
 N = 4
 SCHEDULE = ValidatorSchedule(make_config())
@@ -204,3 +205,18 @@ def test_reproposals_stop_at_the_first_gap() -> None:
     assert view_change.choose_new_view([change(0, 3), gap[2]]).entries == ((6, block(61)),)
     above = [change(0, 3, (prepared(5, 4, 41),)), replace(change(1, 3), prepared=(prepared(5, 6, 61),))]
     assert view_change.choose_new_view(above).entries == ((4, block(41)),)
+
+
+@pytest.mark.parametrize(("decided_in", "halts"), [(0, True), (1, False), (2, False)])
+def test_a_second_new_view_of_one_view_does_not_halt_who_has_committed(decided_in: int, halts: bool) -> None:
+    """A faulty primary sends two NEW-VIEWs of view 1; by the first a quorum decides, the second names another block.
+    Only a block decided in an earlier view must be in it (found by the exhaustive search)."""
+    network = Network(4)
+    network.start()
+    assert network.reach(1)
+    stored = network.nodes[2].disk.blocks[1]
+    stored.certificate = replace(CommitCertificate.decode(stored.certificate), view=decided_in).encode()
+    node = network.restart(2)
+    second = new_view([change(i, 0, (prepared(0, 1, 9),) if i == 1 else (), view=1) for i in range(3)], [(1, 9)], 1)
+    node.step(Received(address(1), second))
+    assert bool(node.replica.status().halted) == halts

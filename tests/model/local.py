@@ -17,7 +17,7 @@ from consensus.errors import ConsensusError
 from consensus.message_log import MessageLog
 from consensus.replica import Replica
 from consensus.validators import ValidatorSchedule
-from tests.model.keys import certificate_key, message_key, replica_key
+from tests.model.keys import message_key, replica_key
 from tests.model.setting import NOW, Setting
 from tests.simulation.blocks import decode_block, decode_header
 
@@ -267,7 +267,7 @@ class Locals:
             certificate = local.core.certificates[height - self.s.bounds.window].encode()
         label = f"p{local.node}v{view}"
         if self.s.bounds.certificates and certificate:
-            label += f"#{self.fact(('Certificate', *certificate_key(self.s, _decode(certificate))))}"
+            label += self.s.seal_label(certificate)
         digest = self.s.block(parent, height, label, self.s.signers[local.node].address, certificate)
         return c.BlockBuilt(epoch, view, height, self.s.proposals[digest])
 
@@ -366,9 +366,3 @@ class Locals:
             return
         if self.s.nodes(message.epoch)[message.sender] == local.node:
             facts.append(self.fact(message_key(self.s, message), message))
-
-
-def _decode(data: bytes) -> Any:
-    from consensus.certificates import CommitCertificate
-
-    return CommitCertificate.decode(data)

@@ -206,9 +206,7 @@ class Interest:
         self.chain = tuple(entry[0] for entry in local.chain)
         self.window = range(self.height + 1, min(self.height + self.s.bounds.window, self.s.bounds.heights) + 1)
         slots = core.log.slots
-        self.accepted = {
-            h: slots[h].accepted for h in self.window if h in slots and slots[h].accepted is not None
-        }
+        self.accepted = {h: slots[h].accepted for h in self.window if h in slots and slots[h].accepted is not None}
         self.own_target = max(core.sync.own.view if core.sync.own else 0, self.promise)
         self.always = [] if self.halted else list(self._always(core))
         self.crashes: list[Bundle] = []
@@ -232,18 +230,24 @@ class Interest:
         return accepted is not None and accepted.view >= self.view
 
     def _false_proposals(self) -> Iterator[Bundle]:
-        """Two blocks of a Byzantine primary at each height of the window, on what this replica holds."""
-        if self.view != self.promise or not self.s.leads(self.epoch, self.view):
-            return
-        leader = self.s.primary(self.epoch, self.view)
+        """Two blocks of a Byzantine primary at each height of the window, on what this replica holds.
+
+        A proposal where one is accepted, or of a view not entered, says nothing; only a mutant would take it."""
+        wide = self.s.bounds.wide
+        for view in range(self.view, (self.s.last_view(self.epoch) if wide else self.view) + 1):
+            if self.s.leads(self.epoch, view) and (wide or self.view == self.promise):
+                yield from self._false_proposals_of(view, wide)
+
+    def _false_proposals_of(self, view: int, wide: bool) -> Iterator[Bundle]:
+        leader = self.s.primary(self.epoch, view)
         for height in self.window:
-            if self._taken(height) or self.s.epoch_of(height) != self.epoch:
+            if (self._taken(height) and not wide) or self.s.epoch_of(height) != self.epoch:
                 continue
             parents = [self.parent] if height == self.height + 1 else self._parents(height)
             for parent in parents:
                 for digest in self._false_blocks(height, parent, leader):
-                    place = (self.epoch, self.view, height, digest)
-                    signature = self.s.sign_vote(self.epoch, leader, Kind.PRE_PREPARE, self.view, height, digest)
+                    place = (self.epoch, view, height, digest)
+                    signature = self.s.sign_vote(self.epoch, leader, Kind.PRE_PREPARE, view, height, digest)
                     message = m.PrePrepare(*place, self.s.proposals[digest], leader, signature)
                     yield (self.menu.message(message),)
 
@@ -254,7 +258,7 @@ class Interest:
     def _false_blocks(self, height: int, parent: bytes, leader: int) -> Iterator[bytes]:
         s = self.s
         address = s.members(self.epoch)[leader]
-        ancestors = {h: digest for h, digest in enumerate(self.chain, start=1)}
+        ancestors = dict(enumerate(self.chain, start=1))
         if height - 1 not in ancestors:
             ancestors[height - 1] = parent
         carried = s.carried(height, ancestors)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
 from consensus import certificates, epochs, ingress, message_log, normal_case, view_change, wal_records
 from consensus.core import Core, ViewState
 from consensus.message_log import MessageLog, Slot
+from consensus.messages import NewView
+from consensus.replica import Replica
 from consensus.validators import quorum_size
 
 Patch = tuple[Any, str, Any]
@@ -31,7 +32,6 @@ _verify_commit = certificates.verify_commit_certificate
 _check_new_view = view_change.check_new_view
 _choose = view_change.choose_new_view
 _enter_epoch = epochs._enter_epoch
-_receive = None
 
 
 def _one_less(n: int) -> int:
@@ -106,21 +106,10 @@ def _votes_after_promise(core: Core, view: int) -> bool:
     return core.may_speak() and view == core.views.view
 
 
-def _accepts_again(core: Core, slot: Slot, *_: Any) -> None:
-    """A second proposal of one view replaces the first."""
-    slot.accepted = None
-    _consider(core, slot)
-
-
-_consider = normal_case._consider
-_add_pre_prepare = MessageLog.add_pre_prepare
-
-
 def _keeps_the_last(self: MessageLog, message: Any, now: Any) -> None:
     """The last proposal of a view stands, not the first, and is judged anew."""
     slot = self.slot(message.height)
-    kept = slot.pre_prepares.get(message.sender)
-    if kept is not None and kept[0].view == message.view and kept[0].block_hash != message.block_hash:
+    if slot.accepted is not None and slot.accepted.view == message.view:
         slot.accepted = None
     slot.pre_prepares[message.sender] = (message, now)
 
@@ -155,13 +144,12 @@ def _forget(**changes: Any) -> Any:
     return restore
 
 
+_state_record = Replica.state_record
+
+
 def _forgetful_state(changes: dict[str, Any]) -> Any:
-    from consensus.replica import Replica
-
-    state_record = Replica.state_record
-
     def forgetful(self: Any) -> Any:
-        record = state_record(self)
+        record = _state_record(self)
         return None if record is None else replace(record, **changes)
 
     return forgetful
@@ -176,20 +164,12 @@ def _view_survives(core: Core, epoch: int) -> None:
 
 def _old_new_view(core: Core, message: Any) -> None:
     """A NEW-VIEW of an earlier epoch starts its view still."""
-    from consensus.messages import NewView
-
     if isinstance(message, NewView):
         view_change.on_new_view(core, message)
 
 
 def mutant(rule: str, configuration: str, *patches: Patch) -> Mutant:
     return Mutant(rule, configuration, patches)
-
-
-def _replica() -> Any:
-    from consensus.replica import Replica
-
-    return Replica
 
 
 MUTANTS: dict[str, Mutant] = {
@@ -207,10 +187,10 @@ MUTANTS: dict[str, Mutant] = {
         (ingress, "verify_commit_certificate", _short_commit),
     ),
     "M6": mutant("votes count for their block only", "primary-wide", (message_log, "_matching", _any_block)),
-    "M7": mutant("votes count in their view only", "primary-wide", (message_log, "_matching", _any_view)),
+    "M7": mutant("votes count in their view only", "views-wide", (message_log, "_matching", _any_view)),
     "M8": mutant("COMMIT only when prepared", "primary", (normal_case, "_commit_if_prepared", _commit_at_once)),
-    "M9": mutant("one PRE-PREPARE for each place", "primary", (MessageLog, "add_pre_prepare", _keeps_the_last)),
-    "M10": mutant("the certificate of the highest view", "primary", (view_change, "choose_new_view", _lowest_view)),
+    "M9": mutant("one PRE-PREPARE for each place", "primary-wide", (MessageLog, "add_pre_prepare", _keeps_the_last)),
+    "M10": mutant("the certificate of the highest view", "views", (view_change, "choose_new_view", _lowest_view)),
     "M11": mutant(
         "a NEW-VIEW needs Q VIEW-CHANGEs",
         "next-wide",
@@ -220,10 +200,8 @@ MUTANTS: dict[str, Mutant] = {
     "M12": mutant("backups recompute the re-proposals", "next", (view_change, "follows", lambda message: True)),
     "M13": mutant("a VIEW-CHANGE reports what is prepared", "backup", (view_change, "prepared_entries", _no_prepared)),
     "M15": mutant("no vote below a promise", "backup", (normal_case, "voting_allowed", _votes_after_promise)),
-    "M16": mutant("a view starts with its NEW-VIEW", "next", (normal_case, "on_pre_prepare", _enters_by_proposal)),
-    "M18 promise": mutant(
-        "a restart knows the promise", "crash", (wal_records, "restore", _forget(view_change=None))
-    ),
+    "M16": mutant("a view starts with its NEW-VIEW", "next-wide", (normal_case, "on_pre_prepare", _enters_by_proposal)),
+    "M18 promise": mutant("a restart knows the promise", "crash", (wal_records, "restore", _forget(view_change=None))),
     "M18 certificates": mutant(
         "a restart knows what is prepared", "crash", (wal_records, "restore", _forget(prepared=()))
     ),
@@ -231,7 +209,9 @@ MUTANTS: dict[str, Mutant] = {
         "a restart knows what it voted", "crash", (wal_records, "restore", _forget(accepted=(), prepared=()))
     ),
     "truncation": mutant(
-        "a new segment knows the promise", "crash", (_replica(), "state_record", _forgetful_state({"view_change": None}))
+        "a new segment knows the promise",
+        "crash",
+        (Replica, "state_record", _forgetful_state({"view_change": None})),
     ),
 }
 """By the number in the project's list of mutants, or by name."""
@@ -244,6 +224,3 @@ def mutated(name: str) -> Iterator[None]:
         for target, attribute, replacement in MUTANTS[name].patches:
             stack.enter_context(mock.patch.object(target, attribute, replacement))
         yield
-
-
-__all__ = ["MUTANTS", "Mutant", "ModuleType", "mutated"]

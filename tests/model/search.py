@@ -6,10 +6,11 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from tests.model.facts import Facts, bits
-from tests.model.keys import rename
-from tests.model.local import Action, Broken, Locals, Outcome
+from tests.model.keys import message_key, rename
+from tests.model.local import Action, Locals, Outcome
 from tests.model.menu import Bundle, Menu
 from tests.model.properties import Properties, tell
 from tests.model.setting import Bounds, Setting
@@ -42,7 +43,7 @@ class Symmetry:
 
     def __init__(self, bounds: Bounds, nodes: tuple[int, ...], locals_: Locals) -> None:
         self._locals, self._nodes = locals_, nodes
-        swaps = [frozenset(h for i, h in enumerate(bounds.swap) if word >> i & 1) for word in range(1 << len(bounds.swap))]
+        swaps = [frozenset(c) for k in range(len(bounds.swap) + 1) for c in combinations(bounds.swap, k)]
         pairs: list[dict[int, int]] = [{}]
         if bounds.alike:
             one, two = bounds.alike
@@ -116,7 +117,7 @@ class Search:
         self.properties = Properties(self.setting, self.locals, self.facts, only)
         self.nodes = self.setting.honest
         self.symmetry = Symmetry(bounds, self.nodes, self.locals)
-        self._outcomes: dict[tuple[int, Bundle], Outcome | None] = {}
+        self._outcomes: dict[tuple[int, Bundle, int], Outcome | None] = {}
         self._events: list[tuple[int, Bundle]] = []
         self._event_numbers: dict[tuple[int, Bundle], int] = {}
         self._parents = array("q")
@@ -195,15 +196,13 @@ class Search:
                 yield self._event(place, bundle), (after, word), outcome.facts
 
     def _act(self, number: int, bundle: Bundle, mask: int) -> Outcome | None:
-        key = (number, bundle)
+        # Each crash is a fact of its own, so that they can be counted.
+        crashes = (mask & self.facts.crashes).bit_count()
+        key = (number, bundle, crashes)
         if key in self._outcomes:
             return self._outcomes[key]
-        items = tuple(self.menu.items[i] for i in bundle)
-        if isinstance(items[0], Action) and items[0].kind == "crash":
-            # Each crash is a fact of its own, so that they can be counted.
-            self.locals.crashes = (mask & self.facts.crashes).bit_count()
-            return self.locals.act(number, items)
-        outcome: Outcome | None = self.locals.act(number, items)
+        self.locals.crashes = crashes
+        outcome: Outcome | None = self.locals.act(number, tuple(self.menu.items[i] for i in bundle))
         if outcome is not None and outcome.state == number and not outcome.facts:
             outcome = None
         self._outcomes[key] = outcome
@@ -256,10 +255,5 @@ class Search:
     def _tell_item(self, number: int) -> str:
         item = self.menu.items[number]
         if isinstance(item, Action):
-            return {"timer": "its timer fires", "build": "its block is built"}.get(item.kind, f"{item.kind}")
-        from tests.model.keys import message_key
-
+            return {"timer": "its timer fires", "build": "its block is built"}.get(item.kind, item.kind)
         return "hears " + tell(message_key(self.setting, item))
-
-
-__all__ = ["Broken", "Report", "Search"]

@@ -7,6 +7,7 @@ in view 0 on the block that a Byzantine primary labelled a. States and messages 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from consensus import codec, domain
@@ -164,6 +165,12 @@ class Setting:
         ancestor = height - self.bounds.window
         return self.certificate(ancestor, ancestors[ancestor]).encode() if ancestor > 0 else b""
 
+    @staticmethod
+    def seal_label(certificate: bytes) -> str:
+        """Who sealed, and in which view: part of a block's label where certificates are kept apart."""
+        found = CommitCertificate.decode(certificate)
+        return f"#v{found.view}:{''.join(map(str, found.signers()))}"
+
     def certificate(self, height: int, digest: c.Digest) -> CommitCertificate:
         """The normal form of all certificates of one block: view 0, everybody's seal."""
         found = self._certificates.get(digest)
@@ -173,7 +180,7 @@ class Setting:
             found = self._certificates[digest] = self.seals(epoch, 0, height, digest, everybody)
         return found
 
-    def seals(self, epoch: int, view: int, height: int, digest: c.Digest, indexes: range | tuple[int, ...]) -> CommitCertificate:
+    def seals(self, epoch: int, view: int, height: int, digest: c.Digest, indexes: Iterable[int]) -> CommitCertificate:
         """A certificate with the seals of ``indexes``."""
         seals = {i: self.sign_vote(epoch, i, Kind.COMMIT, view, height, digest) for i in indexes}
         return make_commit_certificate(epoch, view, height, digest, seals)
