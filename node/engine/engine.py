@@ -34,7 +34,7 @@ from node.log import get_logger
 from node.metrics import Metrics
 from node.p2p import PeerNetwork, Priority
 from node.txpool import TransactionPool
-from node.types import Address
+from node.types import Address, Hash32
 
 _log = get_logger("engine")
 
@@ -115,6 +115,7 @@ class Engine:
     def start(self) -> None:
         """Begin: Started is the first event, then whatever the network brings."""
         self._network.on_frame(FRAME_KIND, self._frame_received)
+        self._network.on_head(self._head_announced)
         self._writer.committed_listeners.append(self._committed)
         self._network.on_connect(self._peers_changed)
         self._network.on_disconnect(self._peers_changed)
@@ -209,6 +210,11 @@ class Engine:
     def _peers_changed(self, _peer: object = None) -> None:
         """Duty 16: a connection came or went."""
         self._put(c.PeersReachable(frozenset(bytes(address) for address in self._network.connected())))
+
+    def _head_announced(self, peer: Address, number: int, _block_hash: Hash32) -> None:
+        """Duty 14: to a node outside the set nobody broadcasts; it follows the heads that its peers announce."""
+        if self._network.me not in self._validators() and number > self._writer.ledger.head.number:
+            self._peers.start_sync(number, (peer,))
 
     def _committed(self, executed: ExecutedBlock) -> None:
         self._builder.committed(executed.block.header.hash, executed.block.number)

@@ -27,7 +27,7 @@ from node.metrics import Metrics
 from node.p2p import PeerNetwork, Priority
 from node.p2p.peer import PeerInfo
 from node.txpool import TransactionPool
-from node.types import Address
+from node.types import Address, Hash32
 from tests.execution.chain import PARAMETERS, VALIDATORS, OpenPermissions, build, make_genesis, open_ledger
 
 EVENT_TIMEOUT_S = 10.0
@@ -86,6 +86,7 @@ class ListeningNetwork:
 
     journal: list[str]
     me: Address = VALIDATORS[0]
+    head_handlers: list[Callable[[Address, int, Hash32], None]] = field(default_factory=list)
     handlers: dict[str, Callable[[Address, bytes], None]] = field(default_factory=dict)
     connected_handlers: list[Callable[[PeerInfo], None]] = field(default_factory=list)
     peers: set[Address] = field(default_factory=set)
@@ -101,6 +102,9 @@ class ListeningNetwork:
 
     def connected(self) -> dict[Address, PeerInfo]:
         return {address: cast(PeerInfo, None) for address in self.peers}
+
+    def on_head(self, handler: Callable[[Address, int, Hash32], None]) -> None:
+        self.head_handlers.append(handler)
 
     def broadcast(self, priority: Priority, payload: bytes, kind: str, to: Iterable[Address]) -> int:
         self.journal.append("broadcast")
@@ -133,6 +137,10 @@ class Host:
         self.genesis = make_genesis({LOOP_ADDRESS: loop_account}, parameters=parameters)
         self.journal: list[str] = []
         self.halted: list[str] = []
+        self.syncs: list[tuple[int, tuple[bytes, ...]]] = []
+        """What the engine asked block sync for: target and peers."""
+        self.fetched: c.Proposal | None = None
+        """What peers answer to a fetch."""
         self._halt = asyncio.Event()
         self.ledger = open_ledger(directory / "chain", self.genesis, PARAMETERS_OPEN)
         self.replica = ScriptedReplica()
@@ -155,14 +163,14 @@ class Host:
             network=cast(PeerNetwork, self.network),
             clock=clock,
             metrics=self.metrics,
-            peers=Peers(fetch_block=self._fetch, start_sync=lambda height, peers: None),
+            peers=Peers(fetch_block=self._fetch, start_sync=lambda *wanted: self.syncs.append(wanted)),
             verifier=SECP256K1_VERIFIER,
             decode_header=decode_header_view,
             on_halt=self._halts,
         )
 
     async def _fetch(self, height: int, block_hash: bytes, hints: tuple[bytes, ...]) -> c.Proposal | None:
-        return None
+        return self.fetched
 
     def _halts(self, reason: str) -> None:
         self.halted.append(reason)
