@@ -14,9 +14,10 @@ from aiohttp import web
 
 from node.api import bodies
 from node.api.openapi import openapi_document
+from node.desk.users import User
 from node.errors import DataError
+from node.governance.service import GovernanceService
 from node.trade.service import TradeService
-from node.trade.users import User
 from node.web.problems import problem, web_title
 from node.web.server import REQUEST_ID
 from node.web.sessions import LoginBrake, NotSignedIn, bearer_token, signed_in
@@ -47,9 +48,12 @@ class Route:
 class Call:
     """One request on its way: the desk, the officer, the body."""
 
-    def __init__(self, request: web.Request, desk: TradeService, user: User | None, body: Any) -> None:
+    def __init__(
+        self, request: web.Request, desk: TradeService, governance: GovernanceService, user: User | None, body: Any
+    ) -> None:
         self.request = request
         self.desk = desk
+        self.governance = governance
         self.body = body
         self._user = user
 
@@ -73,8 +77,9 @@ class Call:
 class Api:
     """The routes over one trade desk."""
 
-    def __init__(self, desk: TradeService, brake: LoginBrake) -> None:
+    def __init__(self, desk: TradeService, governance: GovernanceService, brake: LoginBrake) -> None:
         self._desk = desk
+        self._governance = governance
         self._brake = brake
         self.routes = (
             Route(
@@ -89,6 +94,9 @@ class Api:
             Route("DELETE", "/session", "Sign out", self._sign_out),
             Route("GET", "/me", "This bank, the officer, today, and how far the read model is", self._me),
             Route("GET", "/members", "Every member of the consortium", _members),
+            Route("GET", "/consortium", "Members, validators now and at the edges ahead, votes needed", _consortium),
+            Route("GET", "/consortium/proposals", "Proposals: open ones, or all", _proposals, query=("state",)),
+            Route("GET", "/consortium/proposals/{proposal}", "One proposal with its votes", _proposal),
             Route("GET", "/acts", "Every act with its parameters", _acts),
             Route("GET", "/worklist", "What waits: drafts to approve, own drafts, turns by legal deadline", _worklist),
             Route("POST", "/drafts", "Draft an act (maker)", _draft, bodies.NewDraft, 201),
@@ -158,7 +166,7 @@ class Api:
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
             body = await bodies.read_body(request, route.body) if route.body is not None else None
-            result = await route.answer(Call(request, self._desk, user, body))
+            result = await route.answer(Call(request, self._desk, self._governance, user, body))
             if isinstance(result, web.StreamResponse):
                 return result
             return web.json_response(result, status=route.status, headers={"Cache-Control": "no-store"})
@@ -186,6 +194,18 @@ class Api:
 
 async def _members(call: Call) -> Any:
     return call.desk.members()
+
+
+async def _consortium(call: Call) -> Any:
+    return await call.governance.consortium()
+
+
+async def _proposals(call: Call) -> Any:
+    return await call.governance.proposals(call.request.query.get("state"))
+
+
+async def _proposal(call: Call) -> Any:
+    return await call.governance.proposal(call.path("proposal"))
 
 
 async def _acts(call: Call) -> Any:
@@ -301,6 +321,11 @@ async def _verify_file(call: Call) -> Any:
     return await call.desk.verify_document(call.path("anchor"), await bodies.read_raw(call.request))
 
 
-def add_api(application: web.Application, desk: TradeService, brake: LoginBrake | None = None) -> None:
+def add_api(
+    application: web.Application,
+    desk: TradeService,
+    governance: GovernanceService,
+    brake: LoginBrake | None = None,
+) -> None:
     """Serve the REST door from ``application``. ``brake`` counts failed sign-ins, and is one for all doors."""
-    Api(desk, brake or LoginBrake()).register(application)
+    Api(desk, governance, brake or LoginBrake()).register(application)

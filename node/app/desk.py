@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from contracts.consortium import Member
 from node import permissioning
+from node.desk.chain_access import active_banks, member_of
+from node.desk.database import Database
+from node.desk.ledger_chain import LedgerChain
+from node.errors import ConfigError
+from node.governance.council import Council
+from node.governance.record import read_record
+from node.governance.service import GovernanceService
 from node.keys.keystore import read_secret_file
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.envelope import SEALED_BYTES_MAX
 from node.privacy.exchange import CUSTODY_REQUEST, DOCUMENT_REQUEST, DocumentExchange
 from node.privacy.store import CiphertextStore
-from node.trade.chain_access import active_banks, member_of
-from node.trade.database import Database
-from node.trade.ledger_chain import LedgerChain
 from node.trade.service import TradeService
 from node.trade.ubl import KeyedTagFunction
 from node.types import Address, Hash32
@@ -23,10 +28,13 @@ if TYPE_CHECKING:
 DATABASE_FILE = "praya.sqlite"
 TAG_KEY_FILE = "tag.key"
 ENCRYPTION_KEY_FILE = "encryption.key"
+RECORD_FILE = "member.json"
+"""A new member's own record, on which the others vote."""
 
 
-def make_desk(node: Node) -> TradeService:
-    """Build the desk and let the peer network answer for its documents.
+def make_desk(node: Node) -> tuple[TradeService, GovernanceService]:
+    """Build the desk, where officers draft the acts of trade and of governance, and let the peer network answer for its
+    documents.
 
     Raises ConfigError where a key file is missing, PrayaError where the business key is no member's.
     """
@@ -45,18 +53,21 @@ def make_desk(node: Node) -> TradeService:
         now_s=node.clock.unix_s,
         why_dropped=node.pool.why_dropped,
     )
+    me = _own_record(node)
+    council = Council(me.id, key.address, chain, ledger.parameters.epoch_length, ledger.parameters.activation_delay)
+    governance = GovernanceService(council)
     exchange = DocumentExchange(
         store=CiphertextStore(directory / "documents"),
         key=key,
         chain_id=ledger.genesis.chain_id,
-        me=member_of(permissioning.members(ledger.state.head()), key.address).id,
+        me=me.id,
         banks=lambda: active_banks(permissioning.members(ledger.state.head())),
         request=request,
         now_s=node.clock.unix_s,
     )
     node.network.on_request(CUSTODY_REQUEST, exchange.on_custody)
     node.network.on_request(DOCUMENT_REQUEST, exchange.on_document)
-    return TradeService(
+    desk = TradeService(
         database=Database.open(directory / DATABASE_FILE),
         chain=chain,
         blocks=ledger.chain,
@@ -64,4 +75,20 @@ def make_desk(node: Node) -> TradeService:
         encryption_key=EncryptionKey.load(directory / ENCRYPTION_KEY_FILE),
         exchange=exchange,
         tags=KeyedTagFunction(bytes.fromhex(read_secret_file(directory / TAG_KEY_FILE).decode().strip())),
+        me=me,
+        other_acts=governance.acts(),
     )
+    return desk, governance
+
+
+def _own_record(node: Node) -> Member:
+    """This bank as the register knows it; before the members have voted on it, or this node has synced that vote, as
+    its own record has it."""
+    key, record = node.keys.business, node.config.directory / RECORD_FILE
+    known = permissioning.member_by_address(node.ledger.state.head(), key.address)
+    if known is not None or not record.exists():
+        return known or member_of(permissioning.members(node.ledger.state.head()), key.address)
+    member = read_record(record.read_bytes())
+    if member.business_address != key.address:
+        raise ConfigError(f"{record} is another business account's", field="business_address")
+    return member

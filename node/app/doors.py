@@ -42,7 +42,7 @@ class Doors:
         health = HttpServer(health_application(node.metrics, self._status.report), listen.host, listen.metrics_port)
         web = new_application(listen.allowed_hosts, body_bytes_max=API_BODY_BYTES_MAX)
         brake = LoginBrake()  # one for both doors: guesses are not to be split between them
-        add_api(web, node.desk, brake)
+        add_api(web, node.desk, node.governance, brake)
         environment, bank = node.config.node.environment, node.config.node.member
         add_console(web, node.desk, environment=environment, bank=bank, brake=brake)
         self._listeners: list[Listener] = [health, rpc, HttpServer(web, listen.host, listen.web_port)]

@@ -94,7 +94,7 @@ class Node:
         self._wal: WriteAheadLog | None = None
         self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
         self.syncer = self._make_syncer(follow=observer)
-        self.desk = make_desk(self)
+        self.desk, self.governance = make_desk(self)
         self.doors = Doors(self)
         self._loop = asyncio.get_running_loop()
         self._clock_task: asyncio.Task[None] | None = None

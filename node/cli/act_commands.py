@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,16 @@ import typer
 
 from node.cli import desk, texts
 from node.cli.output import As, AsJson, show
+from node.desk.acts import Act, Param
 from node.errors import DataError
-from node.trade.act_list import ACTS
-from node.trade.acts import Act, Param
+from node.governance.acts import ACTS as GOVERNANCE_ACTS
+from node.trade.act_list import ACTS as TRADE_ACTS
 
-FILE_TEXTS = frozenset({"mt700", "mt707", "ubl"})
+ACTS: Mapping[str, Act[Any]] = {**TRADE_ACTS, **GOVERNANCE_ACTS}
+"""Every act that a bank's desk knows."""
+PROPOSE = "propose-"
+"""Acts of this beginning are commands of a group of their own: ``praya consortium propose add-bank``."""
+FILE_TEXTS = frozenset({"mt700", "mt707", "ubl", "record"})
 """Text parameters that a person has as a file."""
 FILE_BYTES_MAX = 10 * 1024 * 1024
 _TYPES: dict[str, Any] = {
@@ -36,18 +41,23 @@ _TYPES: dict[str, Any] = {
 
 def add_acts(group: typer.Typer, prefix: str) -> None:
     """Add every act whose name begins with ``prefix``, and the commands that read."""
+    proposing = typer.Typer(no_args_is_help=True)
     for name, act in ACTS.items():
         if name.startswith(prefix + "."):
-            group.command(name.removeprefix(prefix + "."), help=_help(act))(_command(act))
+            command = name.removeprefix(prefix + ".")
+            inner = proposing if command.startswith(PROPOSE) else group
+            inner.command(command.removeprefix(PROPOSE), help=_help(act))(_command(act))
+    if proposing.registered_commands:
+        group.add_typer(proposing, name="propose", help="Propose a change, and vote for it.")
     for name, function in _READERS[prefix].items():
         group.command(name)(function)
 
 
-def _help(act: Act) -> str:
+def _help(act: Act[Any]) -> str:
     return f"{act.help[0].upper()}{act.help[1:]}. Makes a draft; another person approves it with `praya approve`."
 
 
-def _command(act: Act) -> Callable[..., None]:
+def _command(act: Act[Any]) -> Callable[..., None]:
     """A function whose signature is the act's parameters, as typer reads it."""
     parameters = [_parameter(param) for param in act.params]
     parameters += [
@@ -67,7 +77,7 @@ def _command(act: Act) -> Callable[..., None]:
 
 
 def _parameter(param: Param) -> inspect.Parameter:
-    if param.kind == "address" and param.required:
+    if param.required and (param.kind == "address" or param.name == "proposal"):
         annotation: Any = Annotated[str, typer.Argument(help=param.help)]
         default: Any = inspect.Parameter.empty
     else:
@@ -246,8 +256,33 @@ def doc_list(
     show(rows, as_json, "\n".join(f"{r['anchor']}  {r['kind']:<14} {r['name']}" for r in rows) or "none")
 
 
+def consortium_show(as_: As = None, as_json: AsJson = False) -> None:
+    """Members, validators now and at the edges ahead, votes needed."""
+    found = desk.open_desk(as_).get("/consortium")
+    show(found, as_json, texts.consortium_text(found))
+
+
+def consortium_proposals(
+    as_: As = None,
+    every: Annotated[bool, typer.Option("--all", help="Executed, withdrawn and expired ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Proposals that can be voted on, with their votes."""
+    rows = desk.open_desk(as_).get("/consortium/proposals", state="all" if every else "open")
+    show(rows, as_json, "\n".join(texts.proposal_text(row) for row in rows) or "none")
+
+
+def consortium_proposal(
+    proposal: Annotated[str, typer.Argument(help="The proposal's id.")], as_: As = None, as_json: AsJson = False
+) -> None:
+    """One proposal with its votes."""
+    found = desk.open_desk(as_).get(f"/consortium/proposals/{proposal}")
+    show(found, as_json, texts.proposal_text(found))
+
+
 _READERS: dict[str, dict[str, Callable[..., None]]] = {
     "lc": {"show": lc_show, "list": lc_list, "apply": lc_apply, "read": lc_read, "mt734": lc_mt734},
     "invoice": {"show": invoice_show, "list": invoice_list},
     "doc": {"fetch": doc_fetch, "verify": doc_verify, "list": doc_list},
+    "consortium": {"show": consortium_show, "proposals": consortium_proposals, "proposal": consortium_proposal},
 }

@@ -319,3 +319,31 @@ def _turn(turn: Answer) -> str:
     about = [f"{name} {turn[name]}" for name in ("presentation", "amendment", "obligation", "offer") if name in turn]
     until = f" until {moment(turn['deadline'])}" if turn["deadline"] else ""
     return f"{turn['bank_name']}: {' '.join([turn['act'], *about])}{until}"
+
+
+def consortium_text(found: Answer) -> str:
+    """Members, the validator set in force, and what the edges ahead bring."""
+    lines = [
+        f"head {found['head']}, epoch {found['epoch']} of {found['epoch_length']} heights; "
+        f"{found['banks']} banks, {found['votes_needed']} votes change the consortium"
+    ]
+    for member in found["members"]:
+        state = "" if member["active"] else "  (left)"
+        seat = member["validator_address"] or ("no validator" if member["role"] == "bank" else member["role"])
+        lines.append(f"  {member['bic']:<12} {member['name']:<42} {seat}{state}")
+    lines.append(f"validators of height {found['validators']['height']}, quorum {found['validators']['quorum']}:")
+    lines += [f"  {each['address']}  {each['name'] or 'replaced'}" for each in found["validators"]["set"]]
+    for edge in found["edges"]:
+        kind = "forecast, may still change" if edge["forecast"] else "decided"
+        change = "another set" if edge["changes"] else "no change"
+        lines.append(f"edge at {edge['height']} ({kind}): {change}, {len(edge['set'])} validators")
+    return "\n".join(lines)
+
+
+def proposal_text(found: Answer) -> str:
+    """One proposal in three lines."""
+    names = ", ".join(vote["name"] or vote["member"] for vote in found["votes"]) or "nobody"
+    votes = f"{len(found['votes'])} of {found['needed']} votes: {names}"
+    change = flat(found["change"]) if found["change"] else "content that cannot be read"
+    until = f", until {moment(found['expires_at'])}" if found["state"] == "open" else ""
+    return f"{found['id']}  {found['kind']}, {found['state']}{until}\n  {change}\n  {votes}"

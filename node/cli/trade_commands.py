@@ -17,7 +17,12 @@ from node.client.rest import RestClient
 from node.errors import ConfigError, DataError
 
 PASSWORD_ENV = "PRAYA_PASSWORD"  # noqa: S105 - the name of a variable
-GROUPS = {"lc": "Letters of credit under UCP 600.", "invoice": "Invoices and their financing.", "doc": "Documents."}
+GROUPS = {
+    "lc": "Letters of credit under UCP 600.",
+    "invoice": "Invoices and their financing.",
+    "doc": "Documents.",
+    "consortium": "Members, validators, and the members' votes.",
+}
 
 
 def register(app: typer.Typer) -> None:

@@ -13,10 +13,9 @@ from node.console import forms, words
 from node.console.formats import money, size
 from node.console.uploads import ACCEPTED_KINDS, FILE_BYTES_MAX, FILES_MAX, FORM_BYTES_MAX
 from node.console.visit import NotFound, Visit, see
+from node.desk.acts import Act
+from node.desk.drafts import APPROVALS_PLACEHOLDER
 from node.errors import DataError, LimitExceeded, PrayaError, UnavailableError
-from node.trade.act_list import ACTS
-from node.trade.acts import Act
-from node.trade.drafts import APPROVALS_PLACEHOLDER
 from node.trade.swift import SwiftError
 
 DRAFT_STATES: Final = ("pending", "approved", "final", "failed", "rejected")
@@ -31,9 +30,10 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}\Z")
 
 async def acts_list(visit: Visit) -> web.StreamResponse:
     """Every act that officers can draft."""
-    groups = {"lc": "Letters of credit", "invoice": "Invoices", "doc": "Documents"}
-    acts = {title: [act for act in ACTS.values() if act.name.startswith(f"{key}.")] for key, title in groups.items()}
-    return visit.page("acts.html", "acts", groups=acts)
+    groups = {"lc": "Letters of credit", "invoice": "Invoices", "doc": "Documents", "consortium": "Consortium"}
+    known = visit.desk.acts()
+    acts = {title: [act for act in known if act["name"].startswith(f"{key}.")] for key, title in groups.items()}
+    return visit.page("acts.html", "acts", groups={title: found for title, found in acts.items() if found})
 
 
 # ---------------------------------------------------------------------- forms
@@ -42,7 +42,7 @@ async def acts_list(visit: Visit) -> web.StreamResponse:
 async def act_form(visit: Visit) -> web.StreamResponse:
     """An empty form, with what the link says filled in."""
     visit.user.require("maker")
-    act = _act(visit.path("act"))
+    act = _act(visit, visit.path("act"))
     values = {param.name: visit.query(param.name) for param in act.params if visit.query(param.name)}
     return await _form_page(visit, act, values)
 
@@ -50,7 +50,7 @@ async def act_form(visit: Visit) -> web.StreamResponse:
 async def draft_act(visit: Visit) -> web.StreamResponse:
     """Read and show, or draft."""
     visit.user.require("maker")
-    act = _act(visit.path("act"))
+    act = _act(visit, visit.path("act"))
     return await _submitted(visit, act, None)
 
 
@@ -58,7 +58,7 @@ async def revision_form(visit: Visit) -> web.StreamResponse:
     """A pending draft's form, to write it anew."""
     visit.user.require("maker")
     draft = _draft(visit)
-    act = _act(draft["act"])
+    act = _act(visit, draft["act"])
     values = dict(draft["params"])
     for param in act.params:
         if param.kind == "settings" and isinstance(values.get(param.name), list):
@@ -72,10 +72,10 @@ async def revise_draft(visit: Visit) -> web.StreamResponse:
     """Write a pending draft anew: its hash changes, and who has seen the old one cannot approve it."""
     visit.user.require("maker")
     draft = _draft(visit)
-    return await _submitted(visit, _act(draft["act"]), draft)
+    return await _submitted(visit, _act(visit, draft["act"]), draft)
 
 
-async def _submitted(visit: Visit, act: Act, revises: Mapping[str, Any] | None) -> web.StreamResponse:
+async def _submitted(visit: Visit, act: Act[Any], revises: Mapping[str, Any] | None) -> web.StreamResponse:
     params, shown, wrong = forms.params_of(act, visit.form)
     try:
         if wrong is not None:
@@ -92,7 +92,7 @@ async def _submitted(visit: Visit, act: Act, revises: Mapping[str, Any] | None) 
     return see(f"/drafts/{draft['id']}")
 
 
-def _reading(visit: Visit, act: Act, params: Mapping[str, Any]) -> dict[str, Any]:
+def _reading(visit: Visit, act: Act[Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """The message as read, with its deviations, obstacles and what the contract does not enforce."""
     name = forms.READ_FIRST.get(act.name)
     if name is None:
@@ -122,7 +122,7 @@ def _reading(visit: Visit, act: Act, params: Mapping[str, Any]) -> dict[str, Any
 
 async def _form_page(
     visit: Visit,
-    act: Act,
+    act: Act[Any],
     values: Mapping[str, Any],
     *,
     revises: Mapping[str, Any] | None = None,
@@ -155,7 +155,7 @@ async def _form_page(
     )
 
 
-def _errors_of(act: Act, error: PrayaError | None) -> dict[str, str]:
+def _errors_of(act: Act[Any], error: PrayaError | None) -> dict[str, str]:
     """The error beside its field. One that names an MT tag or an article belongs to the message, or to the form."""
     if error is None:
         return {}
@@ -185,8 +185,8 @@ async def _subject(visit: Visit, values: Mapping[str, Any]) -> dict[str, Any] | 
     return None
 
 
-def _act(name: str) -> Act:
-    act = ACTS.get(name)
+def _act(visit: Visit, name: str) -> Act[Any]:
+    act = visit.desk.act(name)
     if act is None:
         raise NotFound(f"there is no act {name[:64]!r}", field="act")
     return act

@@ -16,10 +16,10 @@ from node.console.references import References
 from node.console.render import STATIC_TYPES, Renderer
 from node.console.uploads import FORMS_AT_ONCE, Form, read_form
 from node.console.visit import Answer, NotFound, Visit
+from node.desk.users import User
 from node.errors import LimitExceeded, PermissionDenied, PrayaError, UnavailableError
 from node.log import get_logger
 from node.trade.service import TradeService
-from node.trade.users import User
 from node.web.server import REQUEST_ID
 from node.web.sessions import (
     LoginBrake,

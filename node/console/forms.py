@@ -12,8 +12,8 @@ from typing import Any, Final
 from node.console.formats import money
 from node.console.uploads import Form, Upload
 from node.console.words import DISPOSALS, label
+from node.desk.acts import Act, Param
 from node.errors import DataError
-from node.trade.acts import Act, Param
 from node.trade.calendar.places import PLACES
 
 RECORD_PARTS: Final = ("lei", "registration", "vat", "name")
@@ -49,7 +49,7 @@ class Field:
 
 
 def fields_of(
-    act: Act,
+    act: Act[Any],
     *,
     values: Mapping[str, Any],
     banks: Sequence[Mapping[str, Any]],
@@ -116,7 +116,7 @@ def _parts(name: str, subject: Mapping[str, Any] | None) -> tuple[tuple[str, str
     return (("", "–"), *options) if options else ()
 
 
-def params_of(act: Act, form: Form) -> tuple[dict[str, Any], dict[str, Any], DataError | None]:
+def params_of(act: Act[Any], form: Form) -> tuple[dict[str, Any], dict[str, Any], DataError | None]:
     """(parameters for the desk, values to show the form again with, the first wrong input)."""
     params: dict[str, Any] = {}
     shown: dict[str, Any] = {}

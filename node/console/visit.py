@@ -12,9 +12,9 @@ from aiohttp import web
 from node.console.references import References
 from node.console.render import Renderer
 from node.console.uploads import Form, safe_name
+from node.desk.users import User
 from node.errors import DataError
 from node.trade.service import TradeService
-from node.trade.users import User
 
 
 class NotFound(DataError):

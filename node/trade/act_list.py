@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
+from node.desk.acts import Act, Inputs, Param
+from node.desk.drafts import ActPlan
 from node.trade import credit_acts, credit_issue, documents, invoices
-from node.trade.acts import Act, Param, Planner
+from node.trade.office import Office
 
 _CREDIT = Param("credit", "address", True, "the credit's address")
 _INVOICE = Param("invoice", "address", True, "the invoice's address")
@@ -19,11 +21,14 @@ _PROOF = Param("proof", "text", True, "reference and proof of the payment, kept 
 _VALUE_DATE = Param("value_date", "date", False, "value date; today where absent")
 
 
-def _act(name: str, help_text: str, planner: Planner, *params: Param) -> Act:
+Planner = Callable[[Office, Inputs], Awaitable[ActPlan]]
+
+
+def _act(name: str, help_text: str, planner: Planner, *params: Param) -> Act[Office]:
     return Act(name, help_text, params, planner)
 
 
-ACTS: Mapping[str, Act] = {
+ACTS: Mapping[str, Act[Office]] = {
     act.name: act
     for act in (
         _act(

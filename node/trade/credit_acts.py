@@ -10,12 +10,12 @@ from typing import Any
 from contracts import letter_of_credit as lc
 from contracts.consortium import Member
 from contracts.letter_of_credit import Disposal, PresentationInput
+from node.desk.acts import Inputs, file_bytes
+from node.desk.chain_access import ContractRefusal
+from node.desk.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.errors import DataError
-from node.trade.acts import Inputs, file_bytes
-from node.trade.chain_access import ContractRefusal
 from node.trade.credit_issue import current_message
 from node.trade.currency import amount_in
-from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.refusal import refusal_text
 from node.trade.vault import Sealing

@@ -13,8 +13,10 @@ from contracts import addresses
 from contracts import letter_of_credit as lc
 from contracts.consortium import Member
 from contracts.letter_of_credit import AmendmentChanges, Availability, Change, ConfirmationRequest, Tenor, ToleranceKind
+from node.desk.acts import Inputs
+from node.desk.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
+from node.desk.parties import find_by_bic, same_bic
 from node.errors import DataError
-from node.trade.acts import Inputs
 from node.trade.calendar.places import find_place
 from node.trade.credit_terms import (
     CreditReading,
@@ -26,10 +28,8 @@ from node.trade.credit_terms import (
     read_credit,
 )
 from node.trade.currency import format_amount, to_minor_units
-from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.overrides import apply_overrides
-from node.trade.parties import find_by_bic, same_bic
 from node.trade.swift import MtMessage, parse_mt, write_mt
 from node.trade.swift.standard import definition_of, load_release
 from node.trade.vault import json_of

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+from node.desk.canonical import canonical_json, jsonable
+from node.desk.parties import BankRecord, find_bank, find_by_bic, same_bic
 from node.errors import DataError
 from node.trade.currency import exponent_of, to_minor_units
 from node.trade.overrides import Override, apply_overrides, field_text
-from node.trade.parties import BankRecord, find_bank, find_by_bic, same_bic
 from node.trade.rules import RuleSet, resolve_rules
 from node.trade.swift.checks import parse_mt_date
 from node.trade.swift.model import Deviation, Field, MtMessage
@@ -129,7 +130,7 @@ class CreditTerms:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able; dates as ISO text."""
-        body: dict[str, Any] = json.loads(json.dumps(asdict(self), default=_jsonable))
+        body: dict[str, Any] = json.loads(json.dumps(asdict(self), default=jsonable))
         return body | {"confirmation_answer": self.confirmation_answer, "maximum": self.maximum}
 
     def canonical(self) -> bytes:
@@ -153,19 +154,6 @@ class CreditReading:
             raise DataError(
                 first.text, field=first.field, code=first.code, obstacles=[asdict(each) for each in self.obstacles]
             )
-
-
-def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no blanks, UTF-8, no floats by construction."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_jsonable).encode()
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
 def read_credit(

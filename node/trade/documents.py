@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from node.desk.acts import Inputs, file_bytes
+from node.desk.drafts import ActPlan
 from node.errors import DataError
-from node.trade.acts import Inputs, file_bytes
-from node.trade.drafts import ActPlan
 from node.trade.office import Office
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from contracts import addresses, financing_registry
 from contracts import invoice_financing as financing
 from contracts.invoice_financing import DayCount, OfferTerms
+from node.desk.acts import Inputs
+from node.desk.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.errors import DataError
-from node.trade.acts import Inputs
 from node.trade.currency import amount_in, format_amount
-from node.trade.drafts import APPROVALS_PLACEHOLDER, ActPlan, Call
 from node.trade.office import Office
 from node.trade.ubl import parse_invoice, tag_inputs
 from node.trade.vault import Sealing, json_of

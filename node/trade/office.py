@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 from contracts import letter_of_credit as lc
 from contracts.consortium import Member
 from contracts.letter_of_credit import CreditView
+from node.desk.chain_access import ChainAccess, active_banks, member_named
+from node.desk.database import Database
+from node.desk.parties import find_bank
 from node.errors import DataError
 from node.trade.calendar.places import PLACES
-from node.trade.chain_access import ChainAccess, active_banks, member_named
-from node.trade.database import Database
-from node.trade.parties import find_bank
 from node.trade.ubl.tags import TagFunction, canonical_text
 from node.trade.vault import Vault
 

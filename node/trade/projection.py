@@ -16,10 +16,10 @@ from contracts import letter_of_credit as lc
 from contracts.bindings import BindingError, Event
 from node.chain.block import Block
 from node.chain.receipt import Log, Receipt
+from node.desk.canonical import canonical_json
+from node.desk.chain_access import ChainAccess
+from node.desk.database import Database
 from node.log import get_logger
-from node.trade.chain_access import ChainAccess
-from node.trade.credit_terms import canonical_json
-from node.trade.database import Database
 from node.trade.snapshots import credit_snapshot, invoice_snapshot
 
 _log = get_logger("trade")

@@ -15,22 +15,22 @@ from typing import Any
 
 from contracts.bindings import BindingError
 from contracts.consortium import Member
+from node.desk.acts import Act, BoundAct, Inputs
+from node.desk.approvals import Approvals
+from node.desk.chain_access import ChainAccess, member_of
+from node.desk.database import Database
+from node.desk.drafts import ActPlan, Draft, Drafts
+from node.desk.sender import ActSender
+from node.desk.users import User, Users
 from node.errors import DataError, PrayaError
 from node.keys.secp256k1 import PrivateKey
 from node.log import get_logger
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.exchange import DocumentExchange
 from node.trade.act_list import ACTS
-from node.trade.acts import Act, Inputs
-from node.trade.approvals import Approvals
-from node.trade.chain_access import ChainAccess, member_of
-from node.trade.database import Database
-from node.trade.drafts import ActPlan, Draft, Drafts
 from node.trade.office import Office
 from node.trade.projection import Blocks, Projection
-from node.trade.sender import ActSender
 from node.trade.ubl import TagFunction
-from node.trade.users import User, Users
 from node.trade.vault import Vault
 from node.trade.views import TradeViews
 
@@ -59,8 +59,12 @@ class TradeService(TradeViews):
         exchange: DocumentExchange,
         tags: TagFunction,
         users: Users | None = None,
+        me: Member | None = None,
+        other_acts: Mapping[str, BoundAct] | None = None,
     ) -> None:
-        me = member_of(chain.members(), key.address)
+        """``me``: this bank, where the register does not know it yet; ``other_acts``: what officers draft at this desk
+        beyond trade."""
+        me = me or member_of(chain.members(), key.address)
         self.users = users or Users(database)
         self.exchange = exchange
         office = Office(me, chain, Vault(database, chain, exchange, encryption_key, me), database, tags)
@@ -68,6 +72,7 @@ class TradeService(TradeViews):
         super().__init__(office, projection, Drafts(database, chain_id=chain.chain_id, sender=key.address))
         self._approvals = Approvals(database, self._drafts)
         self._sender = ActSender(database, self._drafts, self._approvals, chain, key)
+        self._acts = {name: act.at(office) for name, act in ACTS.items()} | dict(other_acts or {})
         self._tasks: set[asyncio.Task[Any]] = set()
         self._follower: asyncio.Task[None] | None = None
         self.listeners: list[Callable[[list[tuple[str, str]]], None]] = []
@@ -90,7 +95,12 @@ class TradeService(TradeViews):
 
     def acts(self) -> list[dict[str, Any]]:
         """Every act with its parameters: name, kind, required, help."""
-        return [act.to_json() for act in ACTS.values()]
+        return [bound.act.to_json() for bound in self._acts.values()]
+
+    def act(self, name: str) -> Act[Any] | None:
+        """An act by its name."""
+        bound = self._acts.get(name)
+        return None if bound is None else bound.act
 
     # ------------------------------------------------------------------ drafts and approvals
 
@@ -171,13 +181,13 @@ class TradeService(TradeViews):
     # ------------------------------------------------------------------ inside
 
     async def _planned(self, act: str, params: Mapping[str, Any]) -> ActPlan:
-        known = ACTS.get(act)
+        known = self._acts.get(act)
         if known is None:
-            raise DataError(f"there is no act {act!r}; acts: {', '.join(ACTS)}", field="act")
-        inputs = known.validated(params)
-        await self._check_subject(known, inputs)
+            raise DataError(f"there is no act {act!r}; acts: {', '.join(self._acts)}", field="act")
+        inputs = known.act.validated(params)
+        await self._check_subject(known.act, inputs)
         try:
-            plan = await known.planner(self.office, inputs)
+            plan = await known.plan(inputs)
         except BindingError as error:  # a number that the contract's word does not hold
             raise DataError(f"{act}: a value is out of its range: {error}", field="params") from None
         first = next((call for call in plan.calls if call.function != "anchor"), None)
@@ -186,7 +196,7 @@ class TradeService(TradeViews):
             await asyncio.to_thread(self._chain.call, first.to, first.data, sender)
         return plan
 
-    async def _check_subject(self, act: Act, inputs: Inputs) -> None:
+    async def _check_subject(self, act: Act[Any], inputs: Inputs) -> None:
         """A credit or invoice that an act names was made by this chain's factories: a call to any other address would
         succeed and do nothing, or do what its owner pleases."""
         for param in act.params:

@@ -11,14 +11,14 @@ from typing import Any
 from contracts import addresses, document_registry
 from contracts.consortium import Member
 from contracts.document_registry import Anchor, anchor_id
+from node.desk.canonical import canonical_json
+from node.desk.chain_access import ChainAccess
+from node.desk.database import Database
+from node.desk.drafts import APPROVALS_PLACEHOLDER, Call
 from node.errors import DataError, PermissionDenied, PrayaError, UnavailableError
 from node.privacy.encryption_key import EncryptionKey
 from node.privacy.envelope import Document, SealedDocument, make_document, open_sealed, read_header, seal
 from node.privacy.exchange import DocumentExchange, Lodged
-from node.trade.chain_access import ChainAccess
-from node.trade.credit_terms import canonical_json
-from node.trade.database import Database
-from node.trade.drafts import APPROVALS_PLACEHOLDER, Call
 
 OPEN_TIMEOUT_S = 5.0
 """A view waits this long for a sealed text that is not here yet."""

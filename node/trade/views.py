@@ -10,17 +10,18 @@ from dataclasses import asdict
 from typing import Any
 
 from contracts.document_registry import anchor_id
+from node.desk.canonical import canonical_json
+from node.desk.drafts import APPROVED, PENDING, Drafts
+from node.desk.users import User
 from node.errors import DataError
 from node.trade.credit_issue import current_message, issued_terms_hash, read_mt700
-from node.trade.credit_terms import canonical_json, check_sender, choose_advising, read_credit
-from node.trade.drafts import APPROVED, PENDING, Drafts
+from node.trade.credit_terms import check_sender, choose_advising, read_credit
 from node.trade.invoices import open_invoice, read_invoice
 from node.trade.office import Office
 from node.trade.projection import Projection
 from node.trade.snapshots import credit_view, invoice_view
 from node.trade.swift import SwiftError, write_mt
 from node.trade.ubl import parse_invoice
-from node.trade.users import User
 from node.trade.vault import json_of
 
 APPLICATIONS_MAX = 10_000

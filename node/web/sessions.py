@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from node.desk.users import User, Users
 from node.errors import PrayaError
-from node.trade.users import User, Users
 from node.web.problems import TooManyAttempts
 
 COOKIE = "praya_session"

@@ -9,21 +9,22 @@ from pathlib import Path
 import pytest
 import typer
 
-from node.cli.act_commands import add_acts
-from node.trade.act_list import ACTS
+from node.cli.act_commands import ACTS, PROPOSE, add_acts
 from tests.network.consortium import praya
 
 LC = """apply issue advise amend accept-amendment reject-amendment present examine refuse waive honour settle cancel
     show list"""
 INVOICE = "register buyer-accept offer accept-offer disburse repay show list"
 DOC = "submit fetch verify"
-TOP = "network node audit lc invoice doc login logout whoami members worklist drafts approve reject"
+CONSORTIUM = "show proposals vote withdraw execute add-bank remove-bank set-validator"
+TOP = "network node audit lc invoice doc consortium login logout whoami members worklist drafts approve reject"
 
 
 def _commands(group: str) -> set[str]:
     app = typer.Typer()
     add_acts(app, group)
-    return {str(command.name) for command in app.registered_commands}
+    inner = [propose.typer_instance for propose in app.registered_groups]
+    return {str(command.name) for each in (app, *inner) if each is not None for command in each.registered_commands}
 
 
 def test_help_lists_every_group_and_command() -> None:
@@ -36,11 +37,13 @@ def test_help_lists_every_group_and_command() -> None:
 
 def test_every_act_has_a_command() -> None:
     """The table of acts and the command line name the same acts, and all that the trade needs are there."""
-    commands = {group: _commands(group) for group in ("lc", "invoice", "doc")}
-    assert not [name for name in ACTS if name.partition(".")[2] not in commands[name.partition(".")[0]]]
+    commands = {group: _commands(group) for group in ("lc", "invoice", "doc", "consortium")}
+    split = [(name.partition(".")[0], name.partition(".")[2].removeprefix(PROPOSE)) for name in ACTS]
+    assert not [name for group, name in split if name not in commands[group]]
     assert set(LC.split()) <= commands["lc"]
     assert set(INVOICE.split()) <= commands["invoice"]
     assert set(DOC.split()) <= commands["doc"]
+    assert set(CONSORTIUM.split()) <= commands["consortium"]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from node.desk.chain_access import ContractRefusal
 from node.errors import DataError, LimitExceeded
 from node.privacy.envelope import DOCUMENT_BYTES_MAX
-from node.trade.chain_access import ContractRefusal
 from tests.trade.samples import MT700_FIELDS, MT707_FIELDS, mt, ubl
 from tests.trade.town import Town
 

@@ -11,8 +11,8 @@ import pytest
 
 from contracts import addresses, banking_calendar, bindings
 from contracts import letter_of_credit as lc
+from node.desk.sender import sign_transaction
 from node.errors import DataError
-from node.trade.sender import sign_transaction
 from tests.contracts.credit_desk import APPROVALS, PARTIES, TERMS
 from tests.trade.samples import MT700_FIELDS, mt
 from tests.trade.town import Desk, Town

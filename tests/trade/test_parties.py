@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from node.desk.parties import find_bank
 from node.errors import DataError
-from node.trade.parties import find_bank
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.bindings import Revert
 from contracts.consortium import Member, Role
-from node.trade.chain_access import ContractRefusal
+from node.desk.chain_access import ContractRefusal
 
 BANK = Member(
     id=bytes(31) + b"\x07",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from node.desk.chain_access import ContractRefusal
+from node.desk.sender import sign_transaction
 from node.errors import DataError, PermissionDenied, UnavailableError
 from node.keys import keccak256
-from node.trade.chain_access import ContractRefusal
-from node.trade.sender import sign_transaction
 from node.trade.swift import parse_mt
 from tests.trade.samples import MT700_FIELDS, MT707_FIELDS, mt, ubl
 from tests.trade.town import CHAIN_ID, Town

@@ -16,6 +16,9 @@ from argon2 import PasswordHasher
 
 from contracts.consortium import Member, Role
 from node import permissioning
+from node.desk.database import Database
+from node.desk.ledger_chain import LedgerChain
+from node.desk.users import User, Users
 from node.errors import UnavailableError
 from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
 from node.execution.ledger import Ledger
@@ -24,11 +27,8 @@ from node.privacy.encryption_key import EncryptionKey
 from node.privacy.exchange import DocumentExchange
 from node.privacy.store import CiphertextStore
 from node.trade.calendar import compute_years
-from node.trade.database import Database
-from node.trade.ledger_chain import LedgerChain
 from node.trade.service import TradeService
 from node.trade.ubl import KeyedTagFunction
-from node.trade.users import User, Users
 from node.txpool.pool import TransactionPool
 from node.types import Address, Hash32
 

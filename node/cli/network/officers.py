@@ -8,9 +8,9 @@ import secrets
 from argon2 import PasswordHasher
 
 from node.cli.network.layout import Network
+from node.desk.database import Database
+from node.desk.users import Users
 from node.keys.keystore import write_secret_file
-from node.trade.database import Database
-from node.trade.users import Users
 
 DATABASE_FILE = "praya.sqlite"
 BANK_LOGINS = (("maker", ("maker",)), ("checker", ("checker",)), ("viewer", ("viewer",)))

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from contracts import bindings
 from contracts.consortium import Member
+from node.desk.chain_access import DROP_CHECK_S, FINAL_TIMEOUT_S, ContractRefusal, FinalTransaction
 from node.errors import DataError, UnavailableError
 from node.execution.call import CallFailed, CallRequest
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
 from node.permissioning.readers import members as read_members
-from node.trade.chain_access import DROP_CHECK_S, FINAL_TIMEOUT_S, ContractRefusal, FinalTransaction
 from node.types import Address, Hash32
 
 

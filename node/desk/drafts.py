@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from node.desk.canonical import canonical_json
+from node.desk.database import Database
 from node.errors import DataError, LimitExceeded, PermissionDenied
-from node.trade.credit_terms import canonical_json
-from node.trade.database import Database
 
 APPROVALS_PLACEHOLDER = hashlib.sha256(b"praya/approvals-hash/placeholder/v1").digest()
 """32 bytes that stand for the approvals' hash in a draft's call data."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Any
 
+from node.desk.canonical import canonical_json
+from node.desk.database import Database
+from node.desk.drafts import APPROVED, PENDING, REJECTED, Draft, Drafts
+from node.desk.users import User
 from node.errors import DataError, PermissionDenied
-from node.trade.credit_terms import canonical_json
-from node.trade.database import Database
-from node.trade.drafts import APPROVED, PENDING, REJECTED, Draft, Drafts
-from node.trade.users import User
 
 
 @dataclass(frozen=True, slots=True)

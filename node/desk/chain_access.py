@@ -58,7 +58,7 @@ class FinalTransaction:
 
 
 class ChainAccess(Protocol):
-    """What the services need of a chain (``node.trade.ledger_chain.LedgerChain`` is the node's)."""
+    """What the services need of a chain (``node.desk.ledger_chain.LedgerChain`` is the node's)."""
 
     @property
     def chain_id(self) -> int: ...

@@ -1,4 +1,7 @@
-"""Acts that officers can draft: their names, their parameters, and the checks that every door shares."""
+"""Acts that officers can draft: their names, their parameters, and the checks that every door shares.
+
+What an act does is its planner's business; a planner works in a ``Workplace`` of its own (trade's office, governance's
+council), and the composition root brings the acts of all workplaces to one desk."""
 
 from __future__ import annotations
 
@@ -8,13 +11,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
+from node.desk.drafts import ActPlan
 from node.errors import DataError, LimitExceeded
-
-if TYPE_CHECKING:
-    from node.trade.drafts import ActPlan
-    from node.trade.office import Office
 
 TEXT_MAX = 128 * 1024
 CONTENT_MAX = 2 * 1024 * 1024
@@ -110,17 +111,22 @@ def _shown_content(entry: Mapping[str, Any]) -> Any:
     return {"name": entry.get("name"), "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-Planner = Callable[["Office", Inputs], Awaitable["ActPlan"]]
+Workplace = TypeVar("Workplace")
+Plan = Callable[[Inputs], Awaitable[ActPlan]]
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Act(Generic[Workplace]):
     """An act: its name (``lc.issue``), what it is for, its parameters, and the planner that makes calls of them."""
 
     name: str
     help: str
     params: tuple[Param, ...]
-    planner: Planner
+    planner: Callable[[Workplace, Inputs], Awaitable[ActPlan]]
+
+    def at(self, workplace: Workplace) -> BoundAct:
+        """The act as this bank carries it out."""
+        return BoundAct(self, partial(self.planner, workplace))
 
     def validated(self, given: Mapping[str, Any]) -> Inputs:
         """Inputs of the right types. DataError whose field is the parameter's name."""
@@ -148,6 +154,14 @@ class Act:
                 for param in self.params
             ],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAct:
+    """An act with its workplace: what a desk lists and plans."""
+
+    act: Act[Any]
+    plan: Plan
 
 
 def _text(name: str, value: Any) -> str:

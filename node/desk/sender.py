@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts import bindings
+from node.desk.approvals import Approvals
+from node.desk.chain_access import ChainAccess, FinalTransaction
+from node.desk.database import Database
+from node.desk.drafts import APPROVED, FAILED, FINAL, Draft, Drafts
 from node.errors import InvalidTransaction, PrayaError, UnavailableError
 from node.keys import keccak256
 from node.keys.secp256k1 import PrivateKey
-from node.trade.approvals import Approvals
-from node.trade.chain_access import ChainAccess, FinalTransaction
-from node.trade.database import Database
-from node.trade.drafts import APPROVED, FAILED, FINAL, Draft, Drafts
 from node.types import Hash32
 
 GAS_MARGIN_PARTS = 4

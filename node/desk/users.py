@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from node.desk.database import Database
 from node.errors import DataError, LimitExceeded, PermissionDenied
-from node.trade.database import Database
 
 ROLES = frozenset({"maker", "checker", "viewer", "operator"})
 """maker drafts; checker approves what another drafted; viewer reads; operator manages users."""
