@@ -6,7 +6,15 @@ import logging
 import sys
 from typing import Any, TextIO
 
-import structlog
+_WITHOUT = "rich"
+_present = sys.modules.get(_WITHOUT)
+sys.modules[_WITHOUT] = None  # type: ignore[assignment] # structlog loads it where it is, for colours in stack traces
+try:
+    import structlog
+finally:
+    del sys.modules[_WITHOUT]
+    if _present is not None:
+        sys.modules[_WITHOUT] = _present
 
 LEVELS = ("debug", "info", "warning", "error")
 

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -53,7 +54,12 @@ class Users:
         self._database = database
         self._hasher = hasher or PasswordHasher()
         self._now_s = now_s
-        self._nobodys_hash = self._hasher.hash(secrets.token_hex(16))
+
+    @cached_property
+    def _nobodys_hash(self) -> str:
+        """Stands for the hash of a name that nobody has; made at the first login, since making it takes as long as one
+        and a node that starts has other things to do."""
+        return self._hasher.hash(secrets.token_hex(16))
 
     def add(self, name: str, password: str, roles: Iterable[str]) -> User:
         """A new user. DataError for a taken or malformed name, a short password, an unknown role."""
@@ -99,7 +105,8 @@ class Users:
         Slow on purpose (argon2id): call it off the event loop.
         """
         row = self._database.one("SELECT * FROM users WHERE name = ?", (name,))
-        stored = self._nobodys_hash if row is None else row["password_hash"]
+        nobodys = self._nobodys_hash  # made in either case: the first login is as slow for a known name
+        stored = nobodys if row is None else row["password_hash"]
         try:
             self._hasher.verify(stored, password[:PASSWORD_CHARACTERS_MAX])
         except VerificationError:

@@ -68,7 +68,7 @@ class Doors:
         blocks: list[ChainBlock] = []
         for start in range(0, height + 1, BATCH):
             wanted = [(hex(h), False) for h in range(start, min(start + BATCH, height + 1))]
-            for answer in await self.batch(bank, "eth_getBlockByNumber", wanted, timeout_s=30.0):
+            for answer in await self.batch(bank, "eth_getBlockByNumber", wanted, timeout_s=60.0):
                 block = answer["result"]
                 blocks.append(
                     ChainBlock(
@@ -81,15 +81,13 @@ class Doors:
                 )
         return tuple(blocks)
 
-    async def places(self, bank: int, hashes: Sequence[str]) -> dict[str, Place]:
-        """Receipts of these transactions; one without a receipt is left out."""
+    async def places(self, bank: int, height: int) -> dict[str, Place]:
+        """Receipts of all transactions in blocks 0 to ``height``."""
         found: dict[str, Place] = {}
-        for start in range(0, len(hashes), BATCH):
-            wanted = [(one,) for one in hashes[start : start + BATCH]]
-            answers = await self.batch(bank, "eth_getTransactionReceipt", wanted, timeout_s=30.0)
-            for (one,), answer in zip(wanted, answers, strict=True):
-                if answer.get("result") is not None:
-                    found[one] = place_of(answer["result"])
+        for start in range(0, height + 1, BATCH):
+            wanted = [(hex(h),) for h in range(start, min(start + BATCH, height + 1))]
+            for answer in await self.batch(bank, "eth_getBlockReceipts", wanted, timeout_s=60.0):
+                found |= {receipt["transactionHash"]: place_of(receipt) for receipt in answer["result"]}
         return found
 
 

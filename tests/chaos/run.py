@@ -177,7 +177,7 @@ class Run:
 
     async def _final_bank(self, doors: Doors, bank: int, clients: list[Client], height: int) -> FinalBank:
         chain = await doors.chain(bank, height)
-        places = await doors.places(bank, list(self._history.transactions))
+        places = await doors.places(bank, height)
         nonces = {
             client.address: int(await doors.call(bank, "eth_getTransactionCount", client.address, "latest"), 16)
             for client in clients

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -74,6 +77,44 @@ def test_secret_out_of_range_is_refused(secret: bytes) -> None:
     assert key.secret_bytes().hex() not in repr(key)
 
 
+_VECTOR: dict[str, Any] = {
+    "cipher": "aes-128-ctr",
+    "kdfparams": {"dklen": 32, "salt": "ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
+}
+WEB3_SECRET_STORAGE_VECTORS: dict[str, dict[str, Any]] = {
+    "pbkdf2": {
+        "version": 3,
+        "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
+        "crypto": _VECTOR
+        | {
+            "cipherparams": {"iv": "6087dab2f9fdbbfaddc31a909735c1e6"},
+            "ciphertext": "5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46",
+            "kdf": "pbkdf2",
+            "kdfparams": _VECTOR["kdfparams"] | {"c": 262_144, "prf": "hmac-sha256"},
+            "mac": "517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2",
+        },
+    },
+    "scrypt": {
+        "version": 3,
+        "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6",
+        "crypto": _VECTOR
+        | {
+            "cipherparams": {"iv": "83dbcc02d8ccb40e466191a123791e0e"},
+            "ciphertext": "d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c",
+            "kdf": "scrypt",
+            "kdfparams": {
+                "dklen": 32,
+                "n": 262_144,
+                "r": 1,
+                "p": 8,
+                "salt": "ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19",
+            },
+            "mac": "2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097",
+        },
+    },
+}
+
+
 def test_keystore_round_trip_and_refusals(tmp_path: Path) -> None:
     """A keystore is 0600, opens with its password alone, is V3 for other clients, and is never overwritten."""
     key, path = PrivateKey.generate(), tmp_path / "keystore" / "validator.json"
@@ -88,6 +129,52 @@ def test_keystore_round_trip_and_refusals(tmp_path: Path) -> None:
     os.chmod(path, 0o640)
     with pytest.raises(PermissionDenied, match="chmod 600"):
         load_keystore(path, "correct horse")
+
+
+@pytest.mark.parametrize("kdf", ["scrypt", "pbkdf2"])
+def test_keystores_of_other_clients_open(tmp_path: Path, kdf: str) -> None:
+    """The two V3 files of the Web3 Secret Storage definition's test vectors, by both key derivations."""
+    path = tmp_path / "vector.json"
+    path.write_text(json.dumps(WEB3_SECRET_STORAGE_VECTORS[kdf]))
+    path.chmod(0o600)
+    secret = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
+    assert load_keystore(path, "testpassword").secret_bytes().hex() == secret
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 1},
+        {"crypto": {"cipher": "aes-256-gcm"}},
+        {"crypto": {"kdf": "argon2id"}},
+        {"crypto": {"ciphertext": ""}},
+        {"crypto": {"cipherparams": {"iv": "1" * 40}}},
+        {"crypto": {"kdfparams": {"n": 2**40}}},
+        {"crypto": {"kdfparams": {"n": -2}}},
+        {"crypto": {"kdfparams": {"n": 3}}},
+        {"crypto": {"kdfparams": {"p": 2**30}}},
+        {"crypto": {"kdfparams": {"r": "x"}}},
+        {"crypto": {"kdfparams": {"dklen": 2**31}}},
+        {"crypto": {"kdfparams": {"salt": 5}}},
+        {"crypto": {"kdfparams": None}},
+    ],
+)
+def test_a_keystore_asks_nothing_absurd(tmp_path: Path, change: dict[str, Any]) -> None:
+    """One field that no client writes: a ConfigError at once, not memory or time without bound."""
+
+    def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **old,
+            **{k: merged(old[k], v) if isinstance(v, dict) and k in old else v for k, v in new.items()},
+        }
+
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(merged(WEB3_SECRET_STORAGE_VECTORS["scrypt"], change)))
+    path.chmod(0o600)
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"bad\.json"):
+        load_keystore(path, "testpassword")
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 3, "crypto": 1}', b"\xff", b"x" * 20_000])

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any
 
 from node.errors import DataError
 from node.trade.currency import exponent_of, to_minor_units
 from node.trade.ubl.xml import parse_xml
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 UBL_INVOICE = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2"
 CII_INVOICE = "urn:un:unece:uncefact:data:standard:CrossIndustryInvoice:100"
@@ -91,6 +92,8 @@ def parse_invoice(data: bytes) -> Invoice:
 
     Errors: DataError whose field is the element; LimitExceeded for size.
     """
+    from lxml import etree  # when an invoice comes, not at the start of a node
+
     root = parse_xml(data)
     name = etree.QName(root)
     if (name.namespace, name.localname) == (UBL_INVOICE, "Invoice"):

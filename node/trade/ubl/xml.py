@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from node.errors import DataError, LimitExceeded
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 XML_BYTES_MAX = 2 * 1024 * 1024
 """Invoices carry embedded attachments; a file beyond this belongs into `doc submit`."""
@@ -24,6 +27,8 @@ def parse_xml(data: bytes) -> etree._Element:
             limit=XML_BYTES_MAX,
             value=len(data),
         )
+    from lxml import etree  # when an invoice comes, not at the start of a node
+
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_pis=True
     )
