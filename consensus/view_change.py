@@ -251,7 +251,8 @@ def _forget_complaints(core: Core) -> None:
 
 
 def _pass_for_age(core: Core) -> None:
-    """T_age doubles with each view passed for age (P-14)."""
+    """T_age doubles with each view passed for age (P-14), also where others said it first: who only joined them has old
+    transactions too, and would complain of the next view at once."""
     own = core.sync.own
-    if own is not None and own.reason is Reason.AGE and not own.echo:
+    if own is not None and own.reason is Reason.AGE:
         core.sync.age_passed += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from consensus.messages import Complain, Message, PrePrepare, Reason
 from consensus.types import BuildBlock, CheckWork, Received, TimerFired, TimerKind, WorkChanged
 from consensus.view_synchronizer import AGE_COUNTS_FOR, age_limit_us, complaint_counts
@@ -136,6 +138,22 @@ def test_patience_with_age_doubles_with_each_view_passed_for_it() -> None:
     assert age_limit_us(core) == 8 * limit
     node.step(WorkChanged(True, core.now.monotonic_us - limit + 1))
     assert age_limit_us(core) == limit
+
+
+@pytest.mark.parametrize("stagger_us", [20_000, 400_000])
+def test_who_joins_a_complaint_of_age_doubles_its_patience_too(stagger_us: int) -> None:
+    """P-14: one view for each doubling of T_age, however far apart a transaction that nobody places has reached the
+    banks; else those who joined complain of the next view at once, and an overload changes twice as many views."""
+    network = Network(4, age_limit_us=2_000_000)
+    for node in network.nodes:
+        node.censors = True
+    network.start()
+    assert network.reach(1)
+    for i, node in enumerate(network.nodes):
+        network.push(network.now_us + i * stagger_us, node.hold)
+    network.run(15)  # T_age: 2, 4, 8 seconds; 16 is not over
+    of_age = {c.view for node in network.nodes for c in complaints(node) if c.reason is Reason.AGE}
+    assert len(of_age) == 3
 
 
 def test_echoes_of_age_move_nobody_and_two_first_hand_complaints_do() -> None:
