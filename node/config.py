@@ -49,6 +49,22 @@ class ExecutionSection(_Section):
     engine: str = Field(default="reference", pattern="^reference$", description="EVM engine: py-evm's rules")
 
 
+class SyncSection(_Section):
+    mode: str = Field(
+        default="full",
+        pattern="^(full|snapshot)$",
+        description="How an empty chain folder is filled: full executes every block, snapshot takes over a state",
+    )
+    snapshot_min_blocks: int = Field(
+        default=1024, ge=1, description="Chains shorter than this are executed from genesis in either mode"
+    )
+    trusted_block: str = Field(
+        default="",
+        pattern=r"^([0-9]+:0x[0-9a-fA-F]{64})?$",
+        description="HEIGHT:0xHASH of a block that another member told you: a snapshot must be of its chain",
+    )
+
+
 class LogSection(_Section):
     level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level written")
 
@@ -68,6 +84,7 @@ class NodeConfig(BaseSettings):
     listen: ListenSection
     peers: tuple[PeerSetting, ...] = ()
     execution: ExecutionSection = ExecutionSection()
+    sync: SyncSection = SyncSection()
     log: LogSection = LogSection()
     directory: Path = Field(default=Path("."), description="The node's folder: keys, chain, WAL, documents")
 

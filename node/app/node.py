@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from contracts.addresses import CONSORTIUM
 from node import permissioning
 from node.app.desk import make_desk
 from node.app.doors import Doors
+from node.app.keys import NodeKeys
 from node.chain.genesis import Genesis
 from node.clock import CLOCK_FILE, Clock, SteppedClock, SystemClock
 from node.config import NodeConfig
@@ -34,13 +35,12 @@ from node.execution.consensus_config import consensus_config
 from node.execution.ledger import Ledger
 from node.execution.transition import ExecutedBlock
 from node.keys import SECP256K1_VERIFIER, PrivateKey
-from node.keys.keystore import load_keystore, read_secret_file
 from node.keys.tls import TlsFiles
 from node.log import get_logger
 from node.metrics import Metrics
 from node.p2p import NodeIdentity, PeerAddress, PeerNetwork, PeerRole
 from node.p2p.gossip import TransactionGossip
-from node.sync import Syncer
+from node.sync import SnapshotServer, Syncer
 from node.txpool import TransactionPool
 from node.types import Address, to_hex
 
@@ -49,31 +49,8 @@ _log = get_logger("app")
 CLOCK_POLL_S = 0.1
 
 
-@dataclass(frozen=True)
-class NodeKeys:
-    """The keys in a node's folder; an observer has no validator key."""
-
-    validator: PrivateKey | None
-    business: PrivateKey
-
-    @property
-    def transport(self) -> PrivateKey:
-        """The key to which the TLS certificate is bound."""
-        return self.validator if self.validator is not None else self.business
-
-    @classmethod
-    def load(cls, directory: Path, *, observer: bool) -> NodeKeys:
-        """Open the keystores with the passwords beside them. ConfigError or PermissionDenied names the file."""
-
-        def open_key(use: str) -> PrivateKey:
-            password = read_secret_file(directory / f"{use}.password").decode().strip()
-            return load_keystore(directory / f"{use}.json", password)
-
-        return cls(None if observer else open_key("validator"), open_key("business"))
-
-
 class Node:
-    """One bank's or observer's process. ``stopping`` is set when it should end; ``halt_reason`` says why it must."""
+    """One bank's or observer's process. ``stopping`` is set when it must end; ``halt_reason`` says why."""
 
     def __init__(self, config: NodeConfig) -> None:
         self.config = config
@@ -94,6 +71,7 @@ class Node:
         self._wal: WriteAheadLog | None = None
         self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
         self.syncer = self._make_syncer(follow=observer)
+        self._serve_snapshots()
         self.desk, self.governance = make_desk(self)
         self.doors = Doors(self)
         self._loop = asyncio.get_running_loop()
@@ -123,6 +101,7 @@ class Node:
             chain_id=self.ledger.genesis.chain_id,
             genesis=to_hex(self.ledger.genesis_hash),
             height=self.ledger.head.number,
+            history=None if self.ledger.snapshot is None else self.ledger.snapshot.sentence(),
             address=to_hex(self.keys.transport.address),
             rpc_port=self.config.listen.rpc_port,
             web_port=self.config.listen.web_port,
@@ -152,10 +131,6 @@ class Node:
             await self.desk.start()
         except PrayaError as error:
             _log.warning("an act could not be resumed", reason=error.message)
-
-    def request_stop(self) -> None:
-        """A signal: end in order."""
-        self.stopping.set()
 
     def halt(self, reason: str) -> None:
         """An impossible state: stop rather than fork."""
@@ -289,6 +264,14 @@ class Node:
             follow=follow,
             on_failure=self._failed,
         )
+
+    def _serve_snapshots(self) -> None:
+        parameters = self.ledger.parameters
+        server = SnapshotServer(
+            self.ledger.chain, self.ledger.state, window=parameters.window, epoch_length=parameters.epoch_length
+        )
+        for kind, handler in server.handlers.items():
+            self.network.on_request(kind, handler)
 
     def _wire(self) -> None:
         """Who hears of what: a block goes to pool, peers and doors; a transaction to gossip and engine."""

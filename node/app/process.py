@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+from node.app.joining import join_if_wanted
 from node.app.node import Node
 from node.config import NodeConfig
 from node.log import configure_logging, get_logger
@@ -29,34 +30,55 @@ def run_node(config: NodeConfig) -> int:
 
 
 async def _run(config: NodeConfig) -> int:
-    node = Node(config)
     loop = asyncio.get_running_loop()
-
+    stopping = asyncio.Event()
     asked: list[int] = []
 
     def on_signal(number: int, _frame: object) -> None:
         # Not the loop's own handlers: those of two signals that come together would both be a first one.
         asked.append(number)
         if len(asked) == 1:
-            loop.call_soon_threadsafe(node.request_stop)
+            loop.call_soon_threadsafe(stopping.set)
         else:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     for number in SIGNALS:
         signal.signal(number, on_signal)
+    if not await _join(config, stopping):
+        return 0
+    return await _serve(Node(config), stopping)
+
+
+async def _join(config: NodeConfig, stopping: asyncio.Event) -> bool:
+    """Fill an empty chain folder as the configuration says; False where a signal came first."""
+    joining = asyncio.create_task(join_if_wanted(config))
+    asked_to_stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({joining, asked_to_stop}, return_when=asyncio.FIRST_COMPLETED)
+    asked_to_stop.cancel()
+    if joining.done():
+        await joining
+        return not stopping.is_set()
+    _end_in_time()
+    joining.cancel()
+    await asyncio.gather(joining, return_exceptions=True)
+    _log.info("node stopped", reason="asked to, while it joined")
+    return False
+
+
+async def _serve(node: Node, asked_to_stop: asyncio.Event) -> int:
     starting = asyncio.create_task(node.start())
-    stopping = asyncio.create_task(node.stopping.wait())
+    stopping = {asyncio.create_task(event.wait()) for event in (asked_to_stop, node.stopping)}
     try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
+        done, _ = await asyncio.wait({starting, *stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting in done:
             await starting
-            await stopping
+            await asyncio.wait(stopping, return_when=asyncio.FIRST_COMPLETED)
     finally:
         _end_in_time()
-        for task in (starting, stopping):
+        for task in (starting, *stopping):
             task.cancel()
-        await asyncio.gather(starting, stopping, return_exceptions=True)
+        await asyncio.gather(starting, *stopping, return_exceptions=True)
         await node.stop()
     return EXIT_IMPOSSIBLE if node.halt_reason else 0
 

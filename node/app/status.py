@@ -15,6 +15,7 @@ from node.engine.engine import Engine
 from node.engine.validator_watch import Sighting
 from node.p2p import PeerInfo
 from node.rpc import SyncProgress
+from node.rpc.views import snapshot_view
 from node.types import Address, to_hex
 from node.web.health import HealthReport
 
@@ -185,6 +186,7 @@ class StatusOfNode:
             "quorumReachable": facts.reachable >= facts.quorum,
             "secondsSinceBlock": round(facts.block_age_s, 1),
             "pendingTransactions": facts.pending,
+            "snapshot": snapshot_view(node.ledger.snapshot),
             "oldestPendingSeconds": None if facts.oldest_s is None else round(facts.oldest_s, 1),
             "waitingSeconds": round(facts.waiting_s, 1),
             "overdueAfterSeconds": facts.overdue_after_s,

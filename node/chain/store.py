@@ -13,6 +13,7 @@ from node.chain.block import Block
 from node.chain.header import Header
 from node.chain.receipt import Receipt
 from node.chain.rlp_fields import as_bytes, as_list, decode_rlp, encode_rlp
+from node.chain.snapshot import HistoryMissing, SnapshotMarker
 from node.errors import ConfigError, DataError
 from node.storage import KeyValueStore, Operation, keyspace
 from node.types import Address, Hash32
@@ -131,6 +132,24 @@ class ChainStore:
         """Digest of the genesis document that this database was made from; None where it is empty."""
         value = self._store.get(keyspace.GENESIS_DIGEST)
         return None if value is None else Hash32(value)
+
+    def snapshot(self) -> SnapshotMarker | None:
+        """Where this bank's own history starts; None where it executed every block."""
+        value = self._store.get(keyspace.SNAPSHOT_MARKER)
+        return None if value is None else SnapshotMarker.decode(value)
+
+    def first_block(self) -> int:
+        """The lowest height above genesis whose block and receipts are stored."""
+        marker = self.snapshot()
+        return 1 if marker is None else marker.first_block
+
+    def absent(self, number: int, what: str = "block") -> HistoryMissing | DataError:
+        """Why something of a height up to the head is not stored: the bank joined above it, or the database is not
+        whole."""
+        marker = self.snapshot()
+        if marker is not None and number < marker.first_block:
+            return marker.missing(f"{what} {number}")
+        return DataError(f"{what} {number} is at or below the head but not stored", field=what)
 
     def check_format(self) -> None:
         """ConfigError where another release made this database, with keys of another form."""

@@ -52,3 +52,5 @@ def check(config: Annotated[Path, typer.Option("--config", help="The stopped nod
         f"height {report.head}: {report.entries} entries are what the blocks make of them; "
         f"{report.state} accounts and storage words are equal in flat store and tries"
     )
+    if report.snapshot is not None:
+        typer.echo(f"{report.snapshot.sentence()}; their hashes alone were checked")

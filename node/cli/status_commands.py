@@ -138,6 +138,8 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("next epoch", _edge(found)),
         ("sync", f"fetching up to {found['sync']['target']}" if found["sync"]["syncing"] else "in step"),
     ]
+    if found["snapshot"] is not None:
+        rows.append(("history", found["snapshot"]["meaning"]))
     if "view" in found:
         rows += [
             ("agreement", _agreement(found)),

@@ -9,9 +9,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 from node.chain.genesis import Genesis
+from node.chain.snapshot import SnapshotMarker
 from node.chain.store import ChainStore
 from node.errors import ConfigError, DataError, InvalidBlock
+from node.execution.defaults import default_rules
 from node.execution.ledger import Ledger
+from node.execution.snapshot_check import copy_snapshot
 from node.execution.transition import Rules
 from node.storage import keyspace
 from node.storage.leveldb import LevelDB
@@ -47,6 +50,8 @@ class CheckReport:
     """Keys of all tables."""
     state: int
     """Accounts and storage words of the head, in the flat store and in the tries."""
+    snapshot: SnapshotMarker | None = None
+    """Where the bank's own history starts; what is below was taken over, and its hashes alone could be checked."""
 
 
 def check_database(
@@ -67,21 +72,37 @@ def check_database(
             raise ConfigError("the database belongs to a chain of another genesis", field="genesis")
         chain.check_format()
         with tempfile.TemporaryDirectory(dir=path.parent, prefix="check-") as directory:
-            scratch = UnsyncedStore(LevelDB.open(Path(directory)))
+            scratch = UnsyncedStore(LevelDB.open(Path(directory) / "rebuilt"))
             try:
-                ledger = Ledger.open_store(scratch, genesis, rules=rules)
+                ledger = _begin(stored, scratch, genesis, rules, Path(directory))
                 _execute_all(chain, ledger, progress)
                 entries = sum(_compare(stored, scratch, prefix) for prefix in TABLES)
-                return CheckReport(ledger.head.number, entries, ledger.state.check_flat_equals_tries())
+                state = ledger.state.check_flat_equals_tries()
+                return CheckReport(ledger.head.number, entries, state, ledger.snapshot)
             finally:
                 scratch.close()
     finally:
         stored.close()
 
 
+def _begin(
+    stored: KeyValueStore, scratch: KeyValueStore, genesis: Genesis, rules: Rules | None, directory: Path
+) -> Ledger:
+    """The ledger to execute on: at genesis, or at the snapshot that the bank joined by."""
+    marker = ChainStore(stored).snapshot()
+    if marker is not None:
+        rules = rules or default_rules(genesis)
+        start = Ledger.open(directory / "genesis", genesis, rules=rules)
+        try:
+            copy_snapshot(stored, marker, rules, (start.head, start.next_validators), scratch)
+        finally:
+            start.close()
+    return Ledger.open_store(scratch, genesis, rules=rules)
+
+
 def _execute_all(chain: ChainStore, ledger: Ledger, progress: Progress | None) -> None:
     head = chain.head_number()
-    for number in range(1, head + 1):
+    for number in range(ledger.head.number + 1, head + 1):
         block = chain.block(number)
         if block is None:
             raise DataError(f"block {number} is missing, the head is {head}", field="block")

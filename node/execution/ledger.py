@@ -13,6 +13,7 @@ from node.chain.block import Block
 from node.chain.genesis import Genesis, genesis_header
 from node.chain.header import Header
 from node.chain.parameters import ChainParameters
+from node.chain.snapshot import SnapshotMarker
 from node.chain.store import ChainStore
 from node.chain.transaction import Transaction
 from node.errors import ConfigError, DataError, ImpossibleState, InvalidBlock
@@ -24,7 +25,7 @@ from node.execution.engine import BlockContext
 from node.execution.genesis_state import genesis_write_set
 from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.transition import ExecutedBlock, ParentState, Rules, block_context, execute_block
-from node.state.store import StateStore
+from node.state.store import AccountProof, StateStore
 from node.state.write_set import OverlayReader
 from node.storage.leveldb import LevelDB
 from node.storage.store import KeyValueStore
@@ -55,6 +56,7 @@ class Ledger:
         self.chain = chain
         header = chain.head()
         self._head = _Head(header, chain.validators(header.number + 1))
+        self._snapshot = chain.snapshot()
         self.on_commit: list[Callable[[ExecutedBlock], None]] = []
 
     @classmethod
@@ -112,6 +114,11 @@ class Ledger:
     def head_hash(self) -> Hash32:
         """Hash of the last committed block."""
         return self._head.header.hash
+
+    @property
+    def snapshot(self) -> SnapshotMarker | None:
+        """Where this bank's own history starts; None where it executed every block."""
+        return self._snapshot
 
     @property
     def next_validators(self) -> tuple[Address, ...]:
@@ -183,8 +190,18 @@ class Ledger:
     # --- questions ------------------------------------------------------------------------------------
 
     def state_at(self, header: Header) -> StateReader:
-        """The state after a committed block."""
+        """The state after a committed block. HistoryMissing below the snapshot that this bank joined by."""
+        self._check_state(header)
         return self.state.at(header.state_root)
+
+    def proof_at(self, header: Header, address: Address, slots: list[int]) -> AccountProof:
+        """Proof of an account and of storage words after a committed block (EIP-1186). As :meth:`state_at`."""
+        self._check_state(header)
+        return self.state.proof(header.state_root, address, slots)
+
+    def _check_state(self, header: Header) -> None:
+        if self._snapshot is not None and header.number < self._snapshot.height:
+            raise self._snapshot.missing(f"the state after block {header.number}")
 
     def call(self, request: CallRequest, header: Header, *, cancel: CancellationToken | None = None) -> CallResult:
         """eth_call on the post-state of ``header``, seen from inside that block; see node.execution.call."""

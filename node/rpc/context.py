@@ -11,7 +11,6 @@ from threading import Lock, get_ident
 from typing import Any, Protocol
 
 from node.chain import Block, Header, Receipt
-from node.errors import ImpossibleState
 from node.execution.guard import CancellationToken
 from node.execution.ledger import Ledger
 from node.rpc.errors import not_found
@@ -102,7 +101,8 @@ class RpcContext:
         return header
 
     def committed(self, number: int) -> CommittedBlock:
-        """The block at a height up to the head, with its receipts. On the event loop ColdBlock, unless it is kept."""
+        """The block at a height up to the head, with its receipts. On the event loop ColdBlock, unless it is kept.
+        HistoryMissing below the first block of a bank that joined by snapshot."""
         with self._lock:
             cached = self._blocks.get(number)
             if cached is not None:
@@ -113,7 +113,7 @@ class RpcContext:
         block = self.ledger.chain.block(number)
         receipts = self.ledger.chain.receipts(number)
         if block is None or receipts is None:
-            raise ImpossibleState(f"block {number} is at or below the head but not stored")
+            raise self.ledger.chain.absent(number)
         committed = CommittedBlock(block, receipts)
         self.keep(committed)
         return committed

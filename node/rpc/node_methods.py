@@ -82,12 +82,15 @@ def raw_block(context: RpcContext, ref: BlockRef) -> str:
     number = context.header(ref).number
     rlp = context.ledger.chain.block_rlp(number)
     if rlp is None:
-        raise not_found(f"block {number}")
+        raise context.ledger.chain.absent(number)
     return to_hex(rlp)
 
 
 def raw_receipts(context: RpcContext, ref: BlockRef) -> list[str]:
-    receipts = context.ledger.chain.receipts(context.header(ref).number) or ()
+    number = context.header(ref).number
+    receipts = context.ledger.chain.receipts(number)
+    if receipts is None:
+        raise context.ledger.chain.absent(number, "the receipts of block")
     return [to_hex(receipt.encode()) for receipt in receipts]
 
 

@@ -11,6 +11,7 @@ from node.rpc.context import RpcContext
 from node.rpc.errors import invalid_params, limit_exceeded, not_found
 from node.rpc.method import Method, Runs
 from node.rpc.params import LATEST, BlockRef, Param, block_ref, lenient_quantity
+from node.rpc.views import snapshot_view
 from node.types import to_hex
 
 SEALED_BLOCKS_MAX = 256
@@ -22,8 +23,10 @@ SEALED_BLOCKS_BYTES_MAX = 8 * 1024 * 1024
 def certificate(context: RpcContext, ref: BlockRef) -> dict[str, Any]:
     number = context.header(ref).number
     encoded = context.ledger.chain.certificate(number)
+    if encoded is None and number == 0:
+        raise not_found("a certificate of block 0")
     if encoded is None:
-        raise not_found(f"a certificate of block {number}")
+        raise context.ledger.chain.absent(number, "a certificate of block")
     try:
         decoded = CommitCertificate.decode(encoded)
     except ConsensusError as error:
@@ -78,7 +81,7 @@ def sealed_blocks(context: RpcContext, first: int, count: int) -> list[dict[str,
     for number in range(first, min(first + count, context.ledger.head.number + 1)):
         rlp, encoded = chain.block_rlp(number), chain.certificate(number)
         if rlp is None or encoded is None:
-            raise DataError(f"block {number} or its certificate is missing", field="block")
+            raise chain.absent(number)
         size += len(rlp)
         if rows and size > SEALED_BLOCKS_BYTES_MAX:
             break
@@ -111,6 +114,7 @@ def node_info(context: RpcContext) -> dict[str, Any]:
         "genesisDigest": to_hex(ledger.genesis.digest),
         "head": {"number": hex(ledger.head.number), "hash": to_hex(ledger.head_hash)},
         "peers": hex(context.status.peer_count()),
+        "snapshot": snapshot_view(ledger.snapshot),
     }
 
 

@@ -50,7 +50,7 @@ def estimate_gas(context: RpcContext, request: CallRequest, ref: BlockRef) -> st
 
 
 def proof(context: RpcContext, who: Address, slots: list[int], ref: BlockRef) -> dict[str, Any]:
-    found = context.ledger.state.proof(context.header(ref).state_root, who, slots)
+    found = context.ledger.proof_at(context.header(ref), who, slots)
     return {
         "address": to_hex(who),
         "balance": hex(found.leaf.balance),

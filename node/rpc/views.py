@@ -6,6 +6,7 @@ from typing import Any
 
 from node.chain import Block, Header, Log, Receipt, Transaction
 from node.chain.rlp_fields import encode_rlp
+from node.chain.snapshot import SnapshotMarker
 from node.keys import keccak256
 from node.types import Address, Hash32, to_hex
 
@@ -134,3 +135,15 @@ def log_view(log: Log, header: Header, transaction_hash: Hash32, index: int, log
 def created_address(sender: Address, nonce: int) -> Address:
     """Address of the contract that a transaction creates (Yellow Paper, 7)."""
     return Address(keccak256(encode_rlp([sender, nonce]))[12:])
+
+
+def snapshot_view(marker: SnapshotMarker | None) -> JsonObject | None:
+    """Where the history of a bank starts that joined by snapshot; null for one that executed every block."""
+    if marker is None:
+        return None
+    return {
+        "height": hex(marker.height),
+        "firstBlock": hex(marker.first_block),
+        "pinned": marker.pinned,
+        "meaning": marker.sentence(),
+    }

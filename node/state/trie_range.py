@@ -61,7 +61,7 @@ def read_range(read: NodeReader, root: Hash32, origin: bytes, *, leaves_max: int
     taken: list[tuple[bytes, bytes]] = []
     size = 0
     complete = True
-    for key, value in _leaves_from(batch, HASH_PREFIX + root, "", origin.hex()):
+    for key, value in leaves_from(batch, HASH_PREFIX + root, "", origin.hex()):
         size += LEAF_BYTES + len(value)
         if taken and (len(taken) >= leaves_max or size > bytes_max):
             complete = False
@@ -74,7 +74,7 @@ def read_range(read: NodeReader, root: Hash32, origin: bytes, *, leaves_max: int
     return TrieRange(tuple(taken), complete, tuple(proof))
 
 
-def _leaves_from(batch: TrieBatch, reference: Reference, prefix: str, low: str) -> Iterator[tuple[str, bytes]]:
+def leaves_from(batch: TrieBatch, reference: Reference, prefix: str, low: str) -> Iterator[tuple[str, bytes]]:
     """(key in hexadecimal, value) of every leaf under ``reference`` at or above ``low``, ascending."""
     node = batch.load(reference)
     if isinstance(node, Leaf):
@@ -84,12 +84,12 @@ def _leaves_from(batch: TrieBatch, reference: Reference, prefix: str, low: str) 
     elif isinstance(node, Extension):
         below = prefix + node.path
         if below >= low[: len(below)]:
-            yield from _leaves_from(batch, node.child, below, low)
+            yield from leaves_from(batch, node.child, below, low)
     else:
         for digit, child in zip(_HEX, node.children, strict=True):
             below = prefix + digit
             if child != NOTHING and below >= low[: len(below)]:
-                yield from _leaves_from(batch, child, below, low)
+                yield from leaves_from(batch, child, below, low)
 
 
 def _path_nodes(read: NodeReader, root: Hash32, key: bytes) -> Iterator[bytes]:

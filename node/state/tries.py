@@ -12,13 +12,20 @@ import rlp
 from rlp.codec import encode_raw
 from trie import HexaryTrie
 from trie.exceptions import MissingTrieNode
-from trie.utils.nibbles import bytes_to_nibbles
-from trie.utils.nodes import extract_key, is_leaf_node
 
 from node.errors import DataError
 from node.keys.hashing import keccak256
-from node.state.batch_trie import EMPTY_ROOT, INLINE_NODE_BYTES, NodeReader, read_trie, update_trie
+from node.state.batch_trie import (
+    EMPTY_ROOT,
+    HASH_PREFIX,
+    INLINE_NODE_BYTES,
+    NodeReader,
+    TrieBatch,
+    read_trie,
+    update_trie,
+)
 from node.state.plain_trie import StoredNodes
+from node.state.trie_range import leaves_from
 from node.types import Account, Hash32
 
 __all__ = [
@@ -109,29 +116,6 @@ def prove(read: NodeReader, root: Hash32, key: bytes) -> tuple[bytes, ...]:
 
 def leaves(read: NodeReader, root: Hash32) -> Iterator[tuple[bytes, bytes]]:
     """Every (secure key, value) of a trie in key order; DataError where a node is missing."""
-    if root == EMPTY_ROOT:
-        return
-    waiting: list[tuple[tuple[int, ...], bytes | list[bytes]]] = [((), root)]
-    while waiting:
-        prefix, pointer = waiting.pop()
-        node = pointer if isinstance(pointer, list) else _load(read, pointer)
-        if len(node) == 17:
-            waiting.extend(((*prefix, i), node[i]) for i in reversed(range(16)) if node[i])
-        elif is_leaf_node(node):
-            yield _join_nibbles(prefix + tuple(extract_key(node))), node[1]
-        else:
-            waiting.append((prefix + tuple(extract_key(node)), node[1]))
-
-
-def _load(read: NodeReader, node_hash: bytes) -> list[bytes]:
-    body = read(node_hash)
-    if body is None:
-        raise DataError(f"trie node 0x{node_hash.hex()} is missing", field="trie")
-    node: list[bytes] = rlp.decode(body)
-    return node
-
-
-def _join_nibbles(nibbles: tuple[int, ...]) -> bytes:
-    key = bytes(high << 4 | low for high, low in zip(nibbles[::2], nibbles[1::2], strict=True))
-    assert tuple(bytes_to_nibbles(key)) == nibbles
-    return key
+    if root != EMPTY_ROOT:
+        for key, value in leaves_from(TrieBatch(read), HASH_PREFIX + root, "", ""):
+            yield bytes.fromhex(key), value

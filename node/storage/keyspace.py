@@ -25,10 +25,21 @@ SLOT = b"s"
 CODE = b"c"
 TRIE_NODE = b"n"
 
+JOINING = b"J"
+JOIN_TIP = JOINING + b"tip"
+"""While a snapshot is being fetched: height of the last proved header."""
+JOIN_PIVOT = JOINING + b"pivot"
+"""Height of the block whose state is fetched."""
+JOIN_ORIGIN = JOINING + b"origin"
+"""The account key from which on the state is still to be fetched; empty once all of it is here."""
+JOIN_STORAGE = JOINING + b"storage"
+
 HEAD_NUMBER = META + b"head"
 """Height of the last committed block, 8 bytes."""
 WAL_LSN = META + b"wal_lsn"
 """Last synced record of the write-ahead log when the head was committed (P-17), 8 bytes."""
+SNAPSHOT_MARKER = META + b"snapshot"
+"""Where this bank's history starts, if it joined by snapshot (node.chain.snapshot)."""
 FORMAT = META + b"format"
 """How the keys below are made (:data:`FORMAT_VERSION`)."""
 FORMAT_VERSION = b"2"
@@ -108,6 +119,11 @@ def slots_of(address: bytes) -> bytes:
 def code(code_hash: bytes) -> bytes:
     """Key of contract code by its hash."""
     return CODE + code_hash
+
+
+def join_storage(account_key: bytes) -> bytes:
+    """Key of the slot key from which on an account's storage is still to be fetched; empty once it is whole."""
+    return JOIN_STORAGE + account_key
 
 
 def trie_node(node_hash: bytes) -> bytes:

@@ -22,18 +22,18 @@ _Height = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 _Certificate = Annotated[bytes, msgspec.Meta(max_length=CERTIFICATE_BYTES_MAX)]
 
 
-class _Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Body(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """An array in the order of its fields; more or fewer are refused."""
 
 
-class BlocksRequest(_Body, frozen=True):
+class BlocksRequest(Body, frozen=True):
     """Final blocks from ``start`` upwards."""
 
     start: _Height
     count: Annotated[int, msgspec.Meta(ge=1, le=RANGE_COUNT_MAX)]
 
 
-class BlockRecord(_Body, frozen=True):
+class BlockRecord(Body, frozen=True):
     """One final block: its RLP, a certificate of it, and the canonical certificate of height - W that its header
     names (empty for heights up to W, P-11)."""
 
@@ -42,30 +42,30 @@ class BlockRecord(_Body, frozen=True):
     carried: _Certificate
 
 
-class BlocksAnswer(_Body, frozen=True):
+class BlocksAnswer(Body, frozen=True):
     """Consecutive blocks, fewer than asked for where the chain or the byte limit ends; none above the head."""
 
     blocks: Annotated[tuple[BlockRecord, ...], msgspec.Meta(max_length=RANGE_COUNT_MAX)]
 
 
-class ProposalRequest(_Body, frozen=True):
+class ProposalRequest(Body, frozen=True):
     """The block of this hash, final or only proposed."""
 
     height: _Height
     block_hash: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 
-class ProposalAnswer(_Body, frozen=True):
+class ProposalAnswer(Body, frozen=True):
     """The block and the certificate that it carries; no certificate of its own."""
 
     block: bytes
     carried: _Certificate
 
 
-_T = TypeVar("_T", bound=_Body)
+_T = TypeVar("_T", bound=Body)
 
 
-def encode_body(body: _Body) -> bytes:
+def encode_body(body: Body) -> bytes:
     """MessagePack of a question or an answer."""
     return msgspec.msgpack.encode(body)
 

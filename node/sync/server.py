@@ -60,6 +60,8 @@ class BlockServer:
         return None if block is None else Proposal(block, self._carried(height))
 
     def _read_range(self, request: BlocksRequest) -> bytes:
+        if request.start < self._chain.first_block():
+            raise self._chain.absent(request.start)  # this bank joined above it: others are to be asked
         records: list[BlockRecord] = []
         size = 0
         for height in range(request.start, request.start + request.count):

@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from consensus.types import Config, Proposal, Verifier
 from node.chain.store import ChainStore
 from node.clock import Clock
 from node.errors import DataError, ImpossibleState, InvalidBlock, PrayaError
 from node.log import get_logger
-from node.p2p import PeerInfo
 from node.sync.messages import (
     BLOCKS,
     PROPOSAL,
@@ -27,6 +26,7 @@ from node.sync.messages import (
     decode_body,
     encode_body,
 )
+from node.sync.network import SyncNetwork
 from node.sync.server import BlockServer, FindProposal
 from node.sync.verify import RecordVerifier, decode_fetched
 from node.types import Address, Hash32
@@ -54,24 +54,6 @@ ImportBlock: TypeAlias = Callable[[Proposal, bytes], Awaitable[None]]
 return where the chain has it already; InvalidBlock where it breaks a rule."""
 
 _log = get_logger("sync")
-
-
-class SyncNetwork(Protocol):
-    """What block sync needs of the peer network."""
-
-    def connected(self) -> dict[Address, PeerInfo]: ...
-
-    async def request(self, to: Address, kind: str, body: bytes, timeout_s: float = ...) -> bytes: ...
-
-    def on_request(self, kind: str, handler: Callable[[Address, bytes], Awaitable[bytes]]) -> None: ...
-
-    def on_head(self, handler: Callable[[Address, int, Hash32], None]) -> None: ...
-
-    def on_connect(self, handler: Callable[[PeerInfo], None]) -> None: ...
-
-    def announce_head(self, number: int, block_hash: Hash32) -> int: ...
-
-    def report_bad(self, address: Address, reason: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

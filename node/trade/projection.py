@@ -42,6 +42,8 @@ class Blocks(Protocol):
 
     def receipts(self, number: int) -> tuple[Receipt, ...] | None: ...
 
+    def first_block(self) -> int: ...
+
 
 class Projection:
     """Follows the chain into the bank's database. Thread-safe; idempotent by block."""
@@ -71,7 +73,10 @@ class Projection:
     def _take_some(self) -> bool:
         """The next blocks, at most CHUNK_BLOCKS: their logs, then what those changed, then the cursor. Taking a block
         twice (after a stop between the two transactions) gives the same rows."""
-        start, head = self.height, min(self._chain.head_number(), self.height + CHUNK_BLOCKS)
+        start = max(self.height, self._blocks.first_block() - 1)  # a bank that joined by snapshot has no logs below
+        if start > self.height:
+            _log.warning("the read model leaves out what is not stored here", above=self.height, up_to=start)
+        head = min(self._chain.head_number(), start + CHUNK_BLOCKS)
         if head <= start:
             return False
         dirty: dict[bytes, str] = {}

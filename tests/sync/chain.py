@@ -17,7 +17,7 @@ from node.chain.parameters import ChainParameters
 from node.execution.defaults import reference_engine
 from node.execution.ledger import Ledger
 from node.execution.transition import Rules
-from node.keys import PrivateKey
+from node.keys import PrivateKey, keccak256
 from node.sync.messages import BlockRecord
 from node.types import ZERO_HASH, Address, Hash32, StateReader
 from tests.p2p.parties import CHAIN_ID
@@ -54,6 +54,18 @@ class Permissions:
         return PARAMETERS.epoch_length, PARAMETERS.activation_delay
 
 
+def _accounts() -> dict[Address, GenesisAccount]:
+    """A state of some size: plain accounts, contracts with the same and with other code, storage of 0 to 90 words."""
+    plain = {Address(keccak256(b"plain %d" % n)[12:]): GenesisAccount(balance=n + 1) for n in range(60)}
+    contracts = {
+        Address(keccak256(b"contract %d" % n)[12:]): GenesisAccount(
+            nonce=1, code=bytes([0x60, n % 7]), storage={slot: slot + n + 1 for slot in range(n % 10 * 10)}
+        )
+        for n in range(30)
+    }
+    return plain | contracts
+
+
 @cache
 def genesis() -> Genesis:
     return Genesis(
@@ -62,20 +74,25 @@ def genesis() -> Genesis:
         gas_limit=32_000_000,
         timestamp=1_700_000_000,
         extra_data=validator_set_hash(0, addresses(FIRST_SET)),
-        alloc={BEACON_ROOTS_ADDRESS: GenesisAccount(nonce=1, code=BEACON_ROOTS_CODE)},
+        alloc={BEACON_ROOTS_ADDRESS: GenesisAccount(nonce=1, code=BEACON_ROOTS_CODE), **_accounts()},
     )
+
+
+def rules() -> Rules:
+    """The chain's rules, with this module's validators."""
+    return Rules(genesis(), reference_engine(), Permissions(), validator_set_hash)
 
 
 def open_ledger(path: Path) -> Ledger:
     """A real ledger on a real LevelDB."""
-    return Ledger.open(path, genesis(), rules=Rules(genesis(), reference_engine(), Permissions(), validator_set_hash))
+    return Ledger.open(path, genesis(), rules=rules())
 
 
-def config(ledger: Ledger) -> Config:
+def config(genesis_hash: Hash32) -> Config:
     """The protocol's parameters for this chain."""
     return Config(
         chain_id=CHAIN_ID,
-        genesis_hash=ledger.genesis_hash,
+        genesis_hash=genesis_hash,
         epoch_length=PARAMETERS.epoch_length,
         window=PARAMETERS.window,
         timeout_us=1_000_000,

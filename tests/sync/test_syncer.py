@@ -65,7 +65,7 @@ class World:
         syncer = Syncer(
             network=network,
             chain=ledger.chain,
-            config=config(ledger),
+            config=config(ledger.genesis_hash),
             verifier=SECP256K1_VERIFIER,
             import_block=partial(import_into, ledger),
             clock=SystemClock(),

@@ -35,7 +35,7 @@ def _copy(ledger: Ledger, record: BlockRecord) -> None:
 
 
 def _verifier(ledger: Ledger, block_bytes_max: int = 2**21) -> RecordVerifier:
-    return RecordVerifier(config(ledger), ledger.chain, SECP256K1_VERIFIER, block_bytes_max)
+    return RecordVerifier(config(ledger.genesis_hash), ledger.chain, SECP256K1_VERIFIER, block_bytes_max)
 
 
 def test_no_changed_byte_passes(ledgers: tuple[Ledger, Ledger]) -> None:

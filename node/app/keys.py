@@ -1,0 +1,32 @@
+"""The keys in a node's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.keys import PrivateKey
+from node.keys.keystore import load_keystore, read_secret_file
+
+
+@dataclass(frozen=True)
+class NodeKeys:
+    """The keys in a node's folder; an observer has no validator key."""
+
+    validator: PrivateKey | None
+    business: PrivateKey
+
+    @property
+    def transport(self) -> PrivateKey:
+        """The key to which the TLS certificate is bound."""
+        return self.validator if self.validator is not None else self.business
+
+    @classmethod
+    def load(cls, directory: Path, *, observer: bool) -> NodeKeys:
+        """Open the keystores with the passwords beside them. ConfigError or PermissionDenied names the file."""
+
+        def open_key(use: str) -> PrivateKey:
+            password = read_secret_file(directory / f"{use}.password").decode().strip()
+            return load_keystore(directory / f"{use}.json", password)
+
+        return cls(None if observer else open_key("validator"), open_key("business"))
