@@ -8,7 +8,7 @@ from __future__ import annotations
 from consensus import normal_case
 from consensus.codec import MAX_REPAIR
 from consensus.core import Core
-from consensus.messages import Complain, ForeignEpoch, Repair, Status, ViewChange
+from consensus.messages import Complain, Repair, Status, ViewChange
 from consensus.types import Address, StartSync, TimerKind
 from consensus.validators import weak_quorum_size
 
@@ -47,8 +47,8 @@ def greet(core: Core, reachable: frozenset[Address]) -> None:
         core.send(member, core.status())
         if core.may_speak() and core.sync.own is not None:
             core.send(member, core.sync.own)
-        if core.may_speak() and core.views.view_change is not None and not core.views.normal:
-            core.send(member, core.views.view_change, after=core.durable_lsn())
+        if core.may_speak() and not core.views.normal:
+            core.send(member, core.own_promise(), after=core.durable_lsn())
 
 
 def on_status(core: Core, message: Status) -> None:
@@ -120,10 +120,10 @@ def on_earlier_epoch(core: Core, message: object) -> None:
         repair(core, to, getattr(message, base) + 1)
 
 
-def on_foreign_epoch(core: Core, peer: Address, message: ForeignEpoch) -> None:
+def on_foreign_epoch(core: Core, peer: Address, epoch: int) -> None:
     """A later epoch is a claim that its predecessor is decided; to an earlier one we say where we stand (P-13)."""
-    if message.epoch > core.epoch:
-        claim(core, peer, message.epoch * core.config.epoch_length - 1)
+    if epoch > core.epoch:
+        claim(core, peer, epoch * core.config.epoch_length - 1)
     elif core.index is not None and _may_answer(core, peer):
         core.send(peer, core.status())
 

@@ -235,6 +235,13 @@ class Core:
         )
         return replace(message, signature=self.signer.sign(digest))
 
+    def own_promise(self) -> ViewChange:
+        """The VIEW-CHANGE that stands while a view change is under way."""
+        promise = self.views.view_change
+        if promise is None:
+            raise ImpossibleState("a view change is under way without a promise")
+        return promise
+
     def complain(self, view: int, base: int, reason: Reason, echo: bool) -> Complain:
         return self.sign_body(Complain(self.epoch, view, base, reason, echo, self.my_index(), b""))
 

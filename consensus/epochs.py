@@ -83,10 +83,6 @@ def _enter_epoch(core: Core, epoch: int) -> None:
     core.views = ViewState()
     core.sync = Synchroniser()
     core.convicted = 0
-    for slot in core.log.slots.values():
-        slot.prepares.clear()
-        slot.commits.clear()
-        slot.pre_prepares.clear()
     for kind in (TimerKind.PROGRESS, TimerKind.NEW_VIEW, TimerKind.AGE):
         core.cancel_timer(kind)
     load_obligations(core)
@@ -105,13 +101,11 @@ def load_obligations(core: Core) -> None:
         core.views.view_change = o.view_change
         core.sync.view_changes[o.view_change.sender] = o.view_change
     for message in sorted(o.accepted, key=lambda m: (m.height, m.view)):
-        if message.height > core.height:
-            slot = core.log.slot(message.height)
-            slot.accept(message)
-            slot.keep_block(message.proposal, core.decode_header(message.proposal.block), None)
+        slot = core.log.slot(message.height)
+        slot.accept(message)
+        slot.keep_block(message.proposal, core.decode_header(message.proposal.block), None)
     for certificate in o.prepared:
-        if certificate.height > core.height:
-            core.log.slot(certificate.height).prepared = certificate
+        core.log.slot(certificate.height).prepared = certificate
     _recall_votes(core)
 
 

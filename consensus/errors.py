@@ -40,9 +40,5 @@ class InvalidChain(ConsensusError):
         self.rule = rule
 
 
-class WalUnusable(ConsensusError):
-    """WAL records that contradict each other or the ledger: the node must not vote (P-18)."""
-
-
 class ImpossibleState(ConsensusError):
     """A broken invariant inside the replica; the facade turns it into a Halt effect."""

@@ -14,6 +14,9 @@ AMNESIA = "amnesia"
 WRONG_NEW_VIEW = "wrong_new_view"
 """A NEW-VIEW whose re-proposals do not follow from its view changes; it convicts by itself."""
 
+BoundMessage = PrePrepare | Prepare | Commit | ViewChange | NewView
+"""Messages of which an honest replica sends one for each place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -24,27 +27,22 @@ class Evidence:
     second: SignedMessage
 
 
-def conflicting(first: SignedMessage, second: SignedMessage) -> Evidence | None:
+def conflicting(first: BoundMessage, second: BoundMessage) -> Evidence | None:
     """Evidence of equivocation if both are of one kind, signer and place, and differ in what is signed."""
     if type(first) is not type(second):
         return None
-    if (first.epoch, first.sender) != (second.epoch, second.sender):
+    if (first.epoch, first.sender, first.view) != (second.epoch, second.sender, second.view):
         return None
-    match first, second:
-        case (PrePrepare() | Prepare() | Commit(), PrePrepare() | Prepare() | Commit()):
-            same_place = (first.view, first.height) == (second.view, second.height)
-            differs = first.block_hash != second.block_hash
-        case (ViewChange() | NewView(), ViewChange() | NewView()):
-            same_place = first.view == second.view
-            differs = _content(first) != _content(second)
-        case _:
-            return None
-    return Evidence(EQUIVOCATION, first, second) if same_place and differs else None
+    (height, said), (other_height, other) = _claim(first), _claim(second)
+    return Evidence(EQUIVOCATION, first, second) if height == other_height and said != other else None
 
 
-def _content(message: ViewChange | NewView) -> SignedMessage:
-    """The message without its own signature: ECDSA has many signatures for one content."""
-    return replace(message, signature=b"")
+def _claim(message: BoundMessage) -> tuple[int | None, object]:
+    """The height of a vote (None for a whole view), and what is said there: never the signature, since ECDSA has many
+    for one content."""
+    if isinstance(message, ViewChange | NewView):
+        return None, replace(message, signature=b"")
+    return message.height, message.block_hash
 
 
 def amnesia(commit: Commit, view_change: ViewChange) -> Evidence | None:

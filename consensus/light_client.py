@@ -38,7 +38,6 @@ class HeaderChain:
         self._verifier = verifier
         self._schedule = ValidatorSchedule(config)
         self._certificates: dict[int, Digest] = {}
-        self._first = anchor.number
         if anchor.number == 0 and anchor.hash != config.genesis_hash:
             raise InvalidChain(0, "P-3", "the genesis header is another chain's")
         self._check_set(anchor, self.validators)
@@ -83,8 +82,6 @@ class HeaderChain:
             named: Digest | None = _NO_CERTIFICATE
         else:
             named = self._certificates.get(ancestor)  # None only below a pinned anchor
-        if named is None and ancestor > self._first:
-            raise InvalidChain(header.number, "P-11", "the carried certificate is missing")
         if named is not None and header.parent_beacon_block_root != named:
             raise InvalidChain(header.number, "P-11", "the header names another certificate")
 

@@ -187,8 +187,7 @@ class Replica:
         core = self._core
         views, after = core.views, core.durable_lsn()
         if not views.normal:
-            if views.view_change is not None:
-                core.broadcast(views.view_change, after=after)
+            core.broadcast(core.own_promise(), after=after)
             return
         if views.new_view is not None and core.primary(views.view) == core.index:
             core.broadcast(views.new_view, after=after)
@@ -204,15 +203,13 @@ class Replica:
 
     def _receive(self, peer: Address, message: Message) -> None:
         core = self._core
-        if isinstance(message, ForeignEpoch):
-            catch_up.on_foreign_epoch(core, peer, message)
-        elif isinstance(message, Repair):
+        if isinstance(message, Repair):
             catch_up.on_repair(core, peer, message)
+        elif isinstance(message, ForeignEpoch) or message.epoch > core.epoch:
+            # Also if its set is known already: one that is not in force is a hint, no more (P-13).
+            catch_up.on_foreign_epoch(core, peer, message.epoch)
         elif message.epoch < core.epoch:
             catch_up.on_earlier_epoch(core, message)
-        elif message.epoch > core.epoch:
-            # Verified under a set that is known already, but not in force: a hint, no more (P-13).
-            catch_up.on_foreign_epoch(core, peer, ForeignEpoch(message.epoch))
         elif message.sender != core.index:
             self._receive_current(message)
 

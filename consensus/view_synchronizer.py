@@ -281,5 +281,5 @@ def on_status_tick(core: Core) -> None:
     _drop_own_if_past(core)
     if core.sync.own is not None:
         core.broadcast(core.sync.own)
-    if core.views.view_change is not None and not core.views.normal:
-        core.broadcast(core.views.view_change, after=core.durable_lsn())
+    if not core.views.normal:
+        core.broadcast(core.own_promise(), after=core.durable_lsn())

@@ -9,7 +9,7 @@ from typing import TypeVar
 from consensus import codec
 from consensus.certificates import PreparedCertificate
 from consensus.codec import Reader, Writer
-from consensus.errors import MalformedMessage, WalUnusable
+from consensus.errors import MalformedMessage
 from consensus.messages import NewView, PrePrepare, ViewChange
 from consensus.types import Address, Digest
 
@@ -77,7 +77,9 @@ class State:
     prepared: tuple[PreparedCertificate, ...]
 
 
-WalRecord = Proposed | AcceptedPrePrepare | Prepared | ViewPromise | NewViewSent | EnteredView | Committed | State
+Obligation = Proposed | AcceptedPrePrepare | Prepared | ViewPromise | NewViewSent | EnteredView
+"""Records that bind this replica in one epoch."""
+WalRecord = Obligation | Committed | State
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def restore(groups: Iterable[tuple[int, tuple[WalRecord, ...]]], ledger: LedgerS
     return Restored(ledger, lsn, floor, kept, refuse)
 
 
-def _epoch(record: WalRecord) -> int:
+def _epoch(record: Obligation) -> int:
     match record:
         case Proposed(message) | AcceptedPrePrepare(message):
             return message.epoch
@@ -256,13 +258,11 @@ def _epoch(record: WalRecord) -> int:
             return certificate.epoch
         case ViewPromise(view_change):
             return view_change.epoch
-        case NewViewSent(new_view) | EnteredView(new_view):
-            return new_view.epoch
         case _:
-            raise WalUnusable("a record without an epoch")
+            return record.new_view.epoch
 
 
-def _fold(o: Obligations, record: WalRecord) -> Obligations:
+def _fold(o: Obligations, record: Obligation) -> Obligations:
     """``o`` after one more record."""
     match record:
         case Proposed(message) | AcceptedPrePrepare(message):
@@ -274,10 +274,8 @@ def _fold(o: Obligations, record: WalRecord) -> Obligations:
             return replace(o, prepared=tuple(sorted([*others, best], key=lambda c: c.height)))
         case ViewPromise(view_change):
             return replace(o, view_change=view_change)
-        case NewViewSent(new_view) | EnteredView(new_view):
-            return replace(o, new_view=new_view)
         case _:
-            return o
+            return replace(o, new_view=record.new_view)
 
 
 def _above(o: Obligations, height: int) -> Obligations:

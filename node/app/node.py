@@ -12,7 +12,6 @@ from pathlib import Path
 
 from consensus import types as c
 from consensus import wal_records
-from consensus.errors import WalUnusable
 from consensus.ingress import CachingVerifier
 from consensus.replica import Replica
 from consensus.validators import epoch_of
@@ -222,7 +221,7 @@ class Node:
         ledger = self._ledger_state()
         try:
             restored = wal_records.restore(wal.open(), ledger)
-        except (WalCorrupt, WalUnusable) as error:
+        except WalCorrupt as error:
             wal.close()
             reason = f"the write-ahead log cannot be trusted: {error}"
             _log.error("node does not vote", reason=reason)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from consensus import evidence
+from consensus.certificates import PreparedCertificate
 from consensus.codec import encode_body
+from consensus.core import EVIDENCE_KEPT
 from consensus.domain import Kind, body_digest, vote_digest
 from consensus.message_log import BLOCKS_KEPT, VIEWS_KEPT, MessageLog, Slot
-from consensus.messages import Commit, NewView, Prepare, PrePrepare
+from consensus.messages import Commit, NewView, Prepare, PrePrepare, ViewChange
 from consensus.types import Proposal, Received, ReportEvidence
 
-from .network import GENESIS_HASH, START_S, Network, NullSigner, address, decode_header, make_block
+from .network import GENESIS_HASH, START_S, Network, Node, NullSigner, address, decode_header, make_block
 from .test_view_change import change, commit_certificate, new_view, prepared
 
 PREPARE = Prepare(0, 2, 4, bytes(32), 1, bytes(65))
@@ -75,6 +79,69 @@ def test_a_wrong_new_view_is_reported_and_not_entered() -> None:
     assert [(e.signer, e.offence) for e in node.effects if isinstance(e, ReportEvidence)] == [
         (address(1), "wrong_new_view")
     ]
+
+
+def observer() -> Node:
+    """Bank 2 at height 1, in view 0; what it says is lost."""
+    network = Network(4)
+    network.start()
+    assert network.reach(1)
+    network.run(0.1)
+    network.drop = lambda *_: True
+    return network.nodes[2]
+
+
+def convicted(node: Node) -> list[tuple[bytes, str]]:
+    return [(e.signer, e.offence) for e in node.effects if isinstance(e, ReportEvidence)]
+
+
+def promise_at_1(node: Node, sender: int, found: tuple[PreparedCertificate, ...], view: int = 1) -> ViewChange:
+    base = replace(commit_certificate(1), block_hash=node.disk.blocks[1].block_hash)
+    return replace(change(sender, 1, found, view=view), base_certificate=base)
+
+
+@pytest.mark.parametrize("kind", [PrePrepare, Prepare, Commit])
+def test_a_replica_reports_two_votes_for_one_place(kind: type[PrePrepare | Prepare | Commit]) -> None:
+    """Offence (a), for each kind of vote; the same vote again is none."""
+    node = observer()
+    sender = 0 if kind is PrePrepare else 3
+    for name in (1, 1, 2):
+        body = (Proposal(b"x" * 120, b""),) if kind is PrePrepare else ()
+        vote = kind(0, 0, 2, bytes([name]) * 32, *body, sender, bytes(65))  # type: ignore[arg-type]
+        node.step(Received(address(sender), vote))
+        assert convicted(node) == ([(address(sender), "equivocation")] if name == 2 else [])
+
+
+def test_a_replica_reports_two_promises_of_one_view() -> None:
+    """Offence (b): VIEW-CHANGEs that differ, and NEW-VIEWs that differ."""
+    node = observer()
+    node.step(Received(address(3), promise_at_1(node, 3, ())))
+    node.step(Received(address(3), promise_at_1(node, 3, ())))
+    assert convicted(node) == []
+    node.step(Received(address(3), promise_at_1(node, 3, (prepared(0, 2, 9),))))
+    assert convicted(node) == [(address(3), "equivocation")]
+    node = observer()
+    for chosen in ((0, 1, 2), (0, 1, 2), (0, 1, 3)):
+        changes = tuple(promise_at_1(node, i, ()) for i in chosen)
+        node.step(Received(address(1), NewView(0, 1, changes, (), 1, bytes(65))))
+        assert convicted(node) == ([(address(1), "equivocation")] if 3 in chosen else [])
+
+
+@pytest.mark.parametrize("found", [(), (prepared(0, 2, 9),)], ids=["hidden", "reported"])
+def test_a_replica_reports_a_promise_that_hides_what_its_sender_sealed(found: tuple[PreparedCertificate, ...]) -> None:
+    """Offence (c), amnesia: the seal was heard, and the VIEW-CHANGE names nothing at its height."""
+    node = observer()
+    node.step(Received(address(3), Commit(0, 0, 2, found[0].block_hash if found else bytes(32), 3, bytes(65))))
+    node.step(Received(address(3), promise_at_1(node, 3, found)))
+    assert convicted(node) == ([] if found else [(address(3), "amnesia")])
+
+
+def test_evidence_is_bounded_in_each_epoch() -> None:
+    """A flood of proofs against one sender says nothing new (H37)."""
+    node = observer()
+    for name in range(3 * EVIDENCE_KEPT):
+        node.step(Received(address(3), Commit(0, 0, 2, name.to_bytes(32, "big"), 3, bytes(65))))
+    assert len(convicted(node)) == EVIDENCE_KEPT
 
 
 def test_a_flood_of_views_evicts_only_the_senders_own_votes() -> None:

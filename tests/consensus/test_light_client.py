@@ -24,21 +24,22 @@ def members(height: int) -> tuple[bytes, ...]:
     return tuple(address(i) for i in range(4 + height // 4))
 
 
-def make_chain(length: int) -> list[Link]:
+def make_chain(length: int, window: int = 1) -> list[Link]:
     schedule = ValidatorSchedule(CONFIG)
     links: list[Link] = []
-    parent, carried = GENESIS_HASH, bytes(32)
+    parent, hashes = GENESIS_HASH, [bytes(32)] * window
     for height in range(1, length + 1):
         epoch = height // 4
         schedule.add(epoch, members(height))
         extra = validator_set_hash((height + 1) // 4, members(height + 1))
         block_hash = hashlib.sha256(b"%d" % height + parent).digest()
-        header = HeaderView(block_hash, parent, height, 100 + height, extra, carried, address(0))
+        header = HeaderView(block_hash, parent, height, 100 + height, extra, hashes[-window], address(0))
         digest = seal_digest(schedule.domain(epoch), 2, height, block_hash)
         seals = {i: NullSigner(m).sign(digest) for i, m in enumerate(members(height))}
         certificate = make_commit_certificate(epoch, 2, height, block_hash, seals)
         links.append(Link(header, certificate.encode(), members(height + 1)))
-        parent, carried = block_hash, certificate.hash()
+        parent = block_hash
+        hashes.append(certificate.hash())
     return links
 
 
@@ -61,6 +62,23 @@ def test_the_committed_chain_is_followed_across_epochs() -> None:
     """Headers, certificates and address lists suffice, from genesis or from a pinned header."""
     assert follow(CHAIN) == 10
     assert follow(CHAIN[5:], CHAIN[4].header, 6) == 10
+
+
+@pytest.mark.parametrize("window", [2, 3, 4])
+def test_a_chain_of_a_wider_window_is_followed_across_changes_of_the_set(window: int) -> None:
+    """P-11: the certificate of h - W, also where h - W was sealed by an earlier set; and from a pinned header on."""
+    config = make_config(epoch_length=4, window=window)
+    chain = make_chain(14, window)
+    for first in range(13):
+        anchor = chain[first - 1].header if first else GENESIS
+        tip = verify_header_chain(config, anchor, members(first + 1), chain[first:], NullVerifier())
+        assert tip.header == chain[-1].header
+    for place in range(window, 14):
+        bad = [*chain]
+        bad[place] = replace(bad[place], header=replace(bad[place].header, parent_beacon_block_root=bytes(32)))
+        with pytest.raises(InvalidChain) as caught:
+            verify_header_chain(config, GENESIS, members(1), bad, NullVerifier())
+        assert (caught.value.height, caught.value.rule) == (place + 1, "P-11")
 
 
 def _fewer_seals(place: int) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from consensus.codec import encode_message
 from consensus.messages import Commit, Message, NewView, Prepare, PrePrepare, ViewChange
+from consensus.types import Synced
 
 from .network import Network
 
@@ -127,3 +128,52 @@ def test_agreement_under_random_faults(seed: int) -> None:
     assert network.reach(target, 1)
     network.check_agreement()
     assert not network.rejected
+
+
+def test_a_ledger_behind_its_wal_keeps_the_segment_and_says_nothing_until_it_has_caught_up() -> None:
+    """P-18: votes of the epoch after the edge wait in the WAL for the ledger; no new segment may drop them."""
+    network = Network(4, epoch_length=3)
+    network.start()
+    assert network.reach(1)
+    network.submit()
+    assert network.reach(2)
+    network.drop = lambda sender, to, message: isinstance(message, Commit)
+    network.submit()
+    network.run(0.3)
+    before = network.nodes[1]
+    assert [m.epoch for m in before.sent if isinstance(m, Commit)][-1] == 1
+    lost = before.disk.blocks.pop(2)
+    before.disk.wal_lsn = 0
+    network.down.add(1)
+    behind = network.restart(1)
+    assert behind.replica.state_record() is None
+    assert not behind.replica.status().may_vote
+    behind.store(lost.proposal, lost.certificate)
+    behind.step(Synced(2, lost.block_hash, lost.timestamp, lost.certificate, network.sets(3)))
+    state = behind.replica.state_record()
+    assert state is not None and [m.height for m in state.accepted] == [3]
+    assert behind.replica.status().may_vote
+    network.down.clear()
+    network.drop = lambda *_: False
+    assert network.reach(3, 20)
+    network.check_agreement()
+
+
+def test_a_restart_in_a_later_view_recalls_no_vote_of_an_earlier_one() -> None:
+    """PBFT 4.4: what view 0 accepted is kept as a block, and gets a vote in view 1 only if view 1 re-proposes it."""
+    network = Network(4)
+    network.start()
+    assert network.reach(1)
+    network.drop = lambda sender, to, message: isinstance(message, Prepare | Commit)
+    network.submit()
+    network.run(0.1)
+    network.drop = lambda sender, to, message: isinstance(message, PrePrepare | Prepare | Commit)
+    network.nodes[0].alive = False
+    assert network.run(10, lambda: all(node.replica.status().view == 1 for node in network.nodes[1:]))
+    again = network.restart(3)
+    assert not [m for m in again.sent if isinstance(m, Prepare | Commit)]
+    accepted = again.replica._core.log.slots[2].accepted
+    assert accepted is not None and again.replica.find_proposal(2, accepted.block_hash) == accepted.proposal
+    network.drop = lambda *_: False
+    assert network.reach(2, 20, [1, 2, 3])
+    network.check_agreement()
