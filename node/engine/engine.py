@@ -107,6 +107,8 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
         self._step_began_us: int | None = None
+        self._checks_work = False
+        """A probe for work is under way: its answer is that to every CheckWork until then."""
         self.watch = Watch(replica, network.me, metrics, clock)
         self.work = WorkReporter(writer.ledger, pool, self._put)
 
@@ -277,7 +279,9 @@ class Engine:
                 self._check_durable(effect.after)
                 await self._deliver(effect)
             case c.CheckWork():
-                self._spawn(self._check_work())
+                if not self._checks_work:  # asked again at each STATUS: under load probes would queue up before blocks
+                    self._checks_work = True
+                    self._spawn(self._check_work())
             case c.ReportEvidence():
                 self._metrics.agreement.evidence.labels(effect.offence).inc()
                 _log.error("evidence", signer="0x" + effect.signer.hex(), offence=effect.offence)
@@ -392,7 +396,10 @@ class Engine:
         return None if proposal is None else c.BlockAvailable(proposal)
 
     async def _check_work(self) -> c.Event:
-        return self.work.found(pending=await self._builder.work_is_placeable())
+        try:
+            return self.work.found(pending=await self._builder.work_is_placeable())
+        finally:
+            self._checks_work = False
 
     async def _deliver(self, effect: c.Deliver) -> None:
         try:

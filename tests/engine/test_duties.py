@@ -215,6 +215,28 @@ async def test_check_work_is_always_answered(host: Host) -> None:
     await host.replica.wait_for(lambda _event: host.replica.events.count(c.WorkChanged(False, None, False)) == 2)
 
 
+async def test_probes_for_work_do_not_queue_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Duty 12: CheckWork while a probe runs is answered by that probe; the ledger's thread has blocks to execute."""
+    probes, go_on = [0], asyncio.Event()
+
+    async def slow() -> bool:
+        probes[0] += 1
+        await go_on.wait()
+        return True
+
+    monkeypatch.setattr(host.builder, "work_is_placeable", slow)
+    host.on_start(c.CheckWork(), c.CheckWork(), c.CheckWork())
+    host.engine.start()
+    await host.replica.wait_for(lambda event: isinstance(event, c.PeersReachable))
+    go_on.set()
+    await host.replica.wait_for(lambda event: isinstance(event, c.WorkChanged) and event.pending)
+    assert probes == [1]
+    host.replica.script[c.TimerFired] = [[c.CheckWork()]]
+    host.engine._put(c.TimerFired(c.TimerKey(c.TimerKind.STATUS, 0, 0, 1)))
+    await host.replica.wait_for(lambda _event: sum(isinstance(e, c.WorkChanged) for e in host.replica.events) == 2)
+    assert probes == [2]
+
+
 # --- 13, 15, 17 -----------------------------------------------------------------------------------------
 
 
