@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consensus.errors import MalformedBlock
 from consensus.types import Address, Digest, HeaderView
@@ -13,6 +14,8 @@ _HEAD = struct.Struct(">4s32sQQ32s32s20sBII")
 _MAGIC = b"SIMB"
 TRANSACTIONS_MAX = 4
 """Transactions that one simulated block holds: few, so that work lasts for several blocks."""
+DECODED_KEPT = 256
+"""Blocks whose decoding is remembered: pure functions of bytes, asked for by every bank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,13 @@ class SimulatedBlock:
         return head + struct.pack(f">{len(self.transactions)}I", *self.transactions)
 
 
+@lru_cache(maxsize=DECODED_KEPT)
 def block_hash(data: bytes) -> Digest:
     """The simulator's block hash."""
     return hashlib.sha256(b"block" + data).digest()
 
 
+@lru_cache(maxsize=DECODED_KEPT)
 def decode_block(data: bytes) -> SimulatedBlock:
     """Strict inverse of ``encode``; MalformedBlock on anything else."""
     if len(data) < _HEAD.size:
@@ -61,6 +66,7 @@ def decode_block(data: bytes) -> SimulatedBlock:
     return SimulatedBlock(parent, number, timestamp, extra, root, coinbase, transactions, salt, bool(lies))
 
 
+@lru_cache(maxsize=DECODED_KEPT)
 def decode_header(data: bytes) -> HeaderView:
     """What consensus reads of a simulated block."""
     block = decode_block(data)

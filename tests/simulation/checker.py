@@ -1,5 +1,5 @@
-"""The invariants I1 to I11, checked as each event happens, by code of its own: nothing here asks the core whether the
-core is right (only certificates are verified by its functions, taken when this module is imported).
+"""The invariants I1 to I11 and I14, checked as each event happens, by code of its own: nothing here asks the core
+whether the core is right (only certificates are verified by its functions, taken when this module is imported).
 
 The checker sees what honest hosts send, make durable and commit, and every seal that anybody ever signed.
 """
@@ -12,7 +12,9 @@ from consensus import messages as m
 from consensus import types as c
 from consensus import wal_records as w
 from consensus.certificates import CommitCertificate, verify_commit_certificate
+from consensus.domain import seal_digest
 from consensus.errors import ConsensusError
+from tests.simulation.auditor import Auditor
 from tests.simulation.blocks import block_hash, decode_block
 
 if TYPE_CHECKING:
@@ -42,13 +44,13 @@ class Checker:
     def __init__(self, world: World, enforced: frozenset[str] | None = None) -> None:
         self._world = world
         self._enforced = enforced
-        self._quorum = independent_quorum(world.options.n)
+        self.auditor = Auditor(world) if world.options.audit else None
         self.final: dict[int, c.Digest] = {}
         self._sent: dict[tuple[object, ...], object] = {}
         self._promised: dict[int, View] = {}
         self._durable: dict[int, set[tuple[object, ...]]] = {}
         self._prepared: dict[tuple[int, int, int], c.Digest] = {}
-        self._seals: dict[tuple[int, int, int, c.Digest], set[int]] = {}
+        self._seals: dict[tuple[int, int, int, c.Digest], set[c.Address]] = {}
         self._decided: dict[int, dict[c.Digest, View]] = {}
         self._new_views: dict[View, m.NewView] = {}
         self._progress: dict[int, tuple[int, View, int]] = {}
@@ -64,21 +66,25 @@ class Checker:
 
     def committing(self, host: Host, height: int, digest: c.Digest, proposal: c.Proposal, certificate: bytes) -> None:
         """An honest or Byzantine host is about to write a block; only honest ones are held to the rules."""
-        if host.byzantine:
+        if host.faulty:
             return
+        ledger, window = host.ledger, self._world.options.window
         if self.final.setdefault(height, digest) != digest:
             self.fail("I1", f"node {host.index} commits a second block at height {height}")
-        ledger = host.ledger
         if height != ledger.height + 1:
             self.fail("I2", f"node {host.index} commits height {height} on height {ledger.height}")
         block = decode_block(proposal.block)
         if block_hash(proposal.block) != digest or block.number != height or block.parent_hash != ledger.head_hash:
             self.fail("I2", f"node {host.index}: block {height} does not follow its parent")
-        reason = self._world.broken_rule(block, ledger)
+        reason = self._world.broken_rule(block, ledger.tip, host)
         if reason:
             self.fail("I3", f"node {host.index}: block {height} breaks {reason}")
-        if height > 1:
-            self._certificate(proposal.certificate, height - 1, ledger.head_hash, "P-11")
+        self._world.monitors.final(host, block.timestamp, height)
+        ancestor = ledger.entry(height - window)
+        if (ancestor is None) != (not proposal.certificate):
+            self.fail("P-11", f"block {height} carries a certificate, or none, against the rule")
+        if ancestor is not None:
+            self._certificate(proposal.certificate, height - window, ancestor.block_hash, "P-11")
             if self._world.certificate_hash(proposal.certificate) != block.parent_beacon_block_root:
                 self.fail("I3", f"block {height} names another certificate than it carries")
         self._certificate(certificate, height, digest, "I5")
@@ -93,21 +99,27 @@ class Checker:
             self.fail(invariant, f"the certificate of block {height} proves nothing: {error}")
         if (certificate.height, certificate.block_hash) != (height, digest):
             self.fail(invariant, f"the certificate of block {height} is for another block")
-        if certificate.bitmap.bit_count() < self._quorum:
+        if certificate.bitmap.bit_count() < self._quorum(certificate.epoch):
             self.fail(invariant, f"the certificate of block {height} has {certificate.bitmap.bit_count()} seals")
         self._verified.add(encoded)
 
     def same_block(self, host: Host, height: int, held: c.Digest, delivered: c.Digest) -> None:
         """A host delivers what its ledger has already (I1)."""
-        if not host.byzantine and held != delivered:
+        if not host.faulty and held != delivered:
             self.fail("I1", f"node {host.index} delivers a second block at height {height}")
 
-    def seal(self, signer: int, commit: m.Commit) -> None:
-        """Somebody signed a seal, whether or not it ever arrived anywhere (I5)."""
+    def _quorum(self, epoch: int) -> int:
+        return independent_quorum(len(self._world.members(epoch)))
+
+    def seal(self, signer: c.Address, commit: m.Commit) -> None:
+        """A member of the epoch's set signed a seal, whether or not it ever arrived anywhere (I5)."""
         key = (commit.epoch, commit.view, commit.height, commit.block_hash)
         signers = self._seals.setdefault(key, set())
         signers.add(signer)
-        if len(signers) < self._quorum:
+        members = self._world.members(commit.epoch)
+        if not members or len(signers) < self._quorum(commit.epoch):
+            return  # an epoch that nobody honest has reached: seals wait for the first honest one
+        if len(signers.intersection(members)) < self._quorum(commit.epoch):
             return
         view = (commit.epoch, commit.view)
         decided = self._decided.setdefault(commit.height, {})
@@ -125,10 +137,12 @@ class Checker:
         keys = self._durable.setdefault(host.index, set())
         for record in records:
             keys.update(_keys(record))
-            if host.byzantine:
+            if host.faulty:
                 continue
             if isinstance(record, w.Prepared):
                 self._is_prepared(record)
+            elif isinstance(record, w.AcceptedPrePrepare):
+                self._world.monitors.accepted(host, record.pre_prepare)
             elif isinstance(record, w.NewViewSent | w.EnteredView):
                 self._enters(host, record.new_view)
 
@@ -143,10 +157,11 @@ class Checker:
         known = self._new_views.get(view)
         if known == new_view:
             return
+        members = self._world.members(new_view.epoch)
         senders = {change.sender for change in new_view.view_changes}
-        if len(senders) < self._quorum or len(senders) != len(new_view.view_changes):
+        if len(senders) < self._quorum(new_view.epoch) or len(senders) != len(new_view.view_changes):
             self.fail("I10", f"node {host.index} enters {view} on {len(senders)} view changes")
-        if new_view.sender != sum(view) % self._world.options.n:
+        if new_view.sender != sum(view) % len(members):
             self.fail("I10", f"node {host.index} enters {view} on a NEW-VIEW of {new_view.sender}")
         expected = choose(new_view.view_changes)
         found = [(item.height, item.block_hash) for item in new_view.reproposals]
@@ -154,8 +169,11 @@ class Checker:
             self.fail(
                 "I10", f"node {host.index} enters {view} with re-proposals {_short(found)}, not {_short(expected)}"
             )
+        if any(height // self._world.options.epoch_length != new_view.epoch for height, _ in found):
+            self.fail("I10", f"node {host.index} enters {view} with re-proposals of another epoch")
         self._new_views[view] = new_view
         self._respects(new_view)
+        self._world.monitors.entered(host, new_view)
         if found:
             self._world.count("reproposal_of_prepared")
 
@@ -173,11 +191,18 @@ class Checker:
     def sent(self, host: Host, message: m.Message) -> None:
         """``message`` leaves ``host``."""
         if isinstance(message, m.Commit):
-            self.seal(message.sender, message)
-        if host.byzantine or isinstance(message, m.Repair | m.Status | m.Complain | m.ForeignEpoch):
+            signer = self._signer_of_seal(message) if host.faulty else host.address
+            if signer is not None:
+                self.seal(signer, message)
+        if self.auditor is not None:
+            self.auditor.heard(message)
+        if host.faulty or isinstance(message, m.Repair | m.Status | m.Complain | m.ForeignEpoch):
             return
-        if message.sender != host.index:
-            return  # passed on for another, whose signature it bears
+        members = self._world.members(message.epoch)
+        if message.sender >= len(members) or members[message.sender] != host.address:
+            if isinstance(message, m.NewView | m.PrePrepare):
+                return  # passed on for another, whose signature it bears
+            self.fail("I6", f"node {host.index} signs as another: {type(message).__name__} of {message.sender}")
         view = (message.epoch, message.view)
         kind = type(message).__name__
         if host.rolled_back:
@@ -198,6 +223,14 @@ class Checker:
         if not self._durable.get(host.index, set()) & need:
             self.fail("I8", f"node {host.index} sends {kind} {place[2:]} before its record is durable")
 
+    def _signer_of_seal(self, commit: m.Commit) -> c.Address | None:
+        """Whose key really signed, where a liar may have written any name."""
+        world = self._world
+        if not world.schedule.knows(commit.epoch) or commit.height < 0:
+            return None
+        digest = seal_digest(world.schedule.domain(commit.epoch), commit.view, commit.height, commit.block_hash)
+        return world.verifier.recover(digest, commit.signature)
+
     # --- I11 and restarts -----------------------------------------------------------------------------------
 
     def restarted(self, host: Host, groups: list[tuple[int, tuple[w.WalRecord, ...]]], restored: w.Restored) -> None:
@@ -208,7 +241,7 @@ class Checker:
             for record in records:
                 keys.update(_keys(record))
                 votes = votes or _is_vote_above(record, host.ledger.height)
-                if isinstance(record, w.ViewPromise) and not host.byzantine:
+                if isinstance(record, w.ViewPromise) and not host.faulty:
                     change = record.view_change
                     view = (change.epoch, change.view)
                     self._promised[host.index] = max(view, self._promised.get(host.index, view))
@@ -222,19 +255,23 @@ class Checker:
 
     def stepped(self, host: Host) -> None:
         """``host`` has carried out a step."""
-        if host.byzantine:
+        self._world.monitors.stepped(host)
+        if host.faulty:
             return
-        committed, view, promise = self._world.position(host)
+        status = host.replica.status()
+        committed, view, promise = status.height, (status.epoch, status.view), status.promise
         old = self._progress.get(host.index)
         if old is not None and (committed < old[0] or view < old[1] or (view[0] == old[1][0] and promise < old[2])):
             self.fail("I11", f"node {host.index} goes back from {old} to {(committed, view, promise)}")
         self._progress[host.index] = (committed, view, promise)
 
     def evidence(self, host: Host, effect: c.ReportEvidence) -> None:
-        """I14 in part: evidence never names an honest node."""
-        if not host.byzantine and not self._world.host_of(effect.signer).byzantine:
-            self.fail("I14", f"node {host.index} convicts an honest node of {effect.offence}")
+        """I14: evidence never names an honest bank, whoever reports it and whatever crashed."""
+        named = [self._world.hosts[node] for node in self._world.nodes_of[effect.signer]]
+        if not host.faulty and not named[0].faulty:
+            self.fail("I14", f"node {host.index} convicts the honest node {named[0].index} of {effect.offence}")
         self._world.count("evidence")
+        self._world.count(f"evidence {effect.offence}")
 
 
 def choose(view_changes: tuple[m.ViewChange, ...]) -> list[tuple[int, c.Digest]]:

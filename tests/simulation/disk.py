@@ -14,6 +14,10 @@ from node.engine.wal_segment import SECTOR_BYTES
 from node.errors import ConfigError
 
 
+class PowerCut(BaseException):
+    """The power went while a sync was under way: no code of the dying process goes on, and none may handle this."""
+
+
 class Inode:
     """One file's bytes, whatever its name."""
 
@@ -44,6 +48,11 @@ class SimulatedFile:
         if self._disk.full:
             raise OSError(28, "No space left on device")
         self._disk.syncs += 1
+        if self._disk.cut_in is not None:
+            self._disk.cut_in -= 1
+            if self._disk.cut_in < 0:
+                self._disk.cut_in = None
+                raise PowerCut
         self._inode.synced = bytes(self._inode.current)
 
     def truncate(self, size: int) -> None:
@@ -77,6 +86,8 @@ class SimulatedDisk:
         self.generation = 0
         self.syncs = 0
         self.full = False
+        self.cut_in: int | None = None
+        """Syncs that still succeed before the power goes inside one; None where that is not planned."""
         self.torn_tails = 0
         self._image: tuple[int, dict[str, bytes]] | None = None
 
@@ -123,6 +134,7 @@ class SimulatedDisk:
     def kill(self) -> None:
         """The process dies; the operating system, and so everything written, lives on."""
         self.generation += 1
+        self.cut_in = None
         self.locks.clear()
 
     def power_cut(self) -> None:

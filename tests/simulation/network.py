@@ -31,18 +31,24 @@ class Network:
         self._n = n
         self.quality = quality
         self._cut: set[tuple[int, int]] = set()
+        self._sound: frozenset[int] = frozenset()
+        self._bound_us = 0
         self.sent = 0
 
     def is_cut(self, source: int, target: int) -> bool:
         """Whether nothing passes from source to target now."""
-        return (source, target) in self._cut
+        sound = source in self._sound and target in self._sound
+        return (source, target) in self._cut and not sound
 
     def send(self, source: int, target: int, deliver: Callable[[], None]) -> None:
         """Carry one message, or lose it."""
         self.sent += 1
+        random, quality = self._scheduler.random, self.quality
+        if self._sound and source in self._sound and target in self._sound:
+            self._scheduler.after(1 + int(random.random() * self._bound_us), deliver)
+            return
         if (source, target) in self._cut:
             return
-        random, quality = self._scheduler.random, self.quality
         copies = 1
         if quality.drop and random.random() < quality.drop:
             return
@@ -53,6 +59,10 @@ class Network:
             if quality.slow and random.random() < quality.slow:
                 delay += int(random.random() * 50 * quality.delay_mean_us)
             self._scheduler.after(delay, deliver)
+
+    def cut_links(self) -> list[tuple[int, int]]:
+        """Every cut direction, ascending."""
+        return sorted(self._cut)
 
     def partition(self, group: frozenset[int]) -> None:
         """Cut every link between the group and the rest, both ways."""
@@ -65,6 +75,10 @@ class Network:
         """Cut one direction of one link."""
         self._cut.add((source, target))
 
+    def keep_sound(self, nodes: frozenset[int], bound_us: int) -> None:
+        """From now on every message between ``nodes`` arrives within ``bound_us``; other links stay as they are."""
+        self._sound, self._bound_us = nodes, bound_us
+
     def heal(self) -> None:
-        """Restore every link."""
+        """Restore every cut link."""
         self._cut.clear()

@@ -16,7 +16,7 @@ MICROSECONDS = 1_000_000
 class Scheduler:
     """``at`` and ``after`` register callbacks; ``run`` executes them in time order."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self.random = Random(seed)
         self.now_us = 0
         self.executed = 0

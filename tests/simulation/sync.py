@@ -45,7 +45,7 @@ class BlockSync:
             if not done[0]:
                 done[0] = True
                 if proposal is not None and block_hash(proposal.block) == digest:
-                    world.count("fetched")
+                    world.monitors.fetched(digest)
                     host.feed(c.BlockAvailable(proposal))
                 else:
                     self.fetch(height, digest, rest)
@@ -98,7 +98,7 @@ class BlockSync:
         host, world = self._host, self._host.world
         try:
             proof = CommitCertificate.decode(certificate)
-            verify_commit_certificate(proof, world.schedule, world.verifier)
+            verify_commit_certificate(proof, host.replica.schedule, world.verifier)
             block = decode_block(proposal.block)
         except ConsensusError:
             return False
@@ -107,10 +107,10 @@ class BlockSync:
             return False
         if world.certificate_hash(proposal.certificate) != block.parent_beacon_block_root:
             return False
-        if world.broken_rule(block, host.ledger):
+        if world.broken_rule(block, host.ledger.tip, host):
             return False
         world.count("synced")
         host.commit(height, digest, proposal, certificate)
         if host.alive:
-            host.feed(c.Synced(height, digest, block.timestamp, certificate, world.validators))
+            host.feed(c.Synced(height, digest, block.timestamp, certificate, host.ledger.next_validators))
         return True

@@ -5,72 +5,53 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from consensus import codec, ingress
-from consensus import messages as m
 from consensus import types as c
 from consensus.certificates import CommitCertificate
-from consensus.errors import ConsensusError
 from consensus.replica import Replica
 from consensus.validators import ValidatorSchedule, epoch_of, validator_set_hash
 from consensus.wal_records import Restored
-from node.engine.wal import WalCorrupt
+from node.engine.wal import WalCorrupt, WalFailed
+from tests.simulation import effects, final_checks
+from tests.simulation.behaviours import BEHAVIOURS
 from tests.simulation.blocks import SimulatedBlock, decode_header
 from tests.simulation.byzantine import ByzantineHost
 from tests.simulation.checker import Checker, Violation
 from tests.simulation.crypto import make_keys
+from tests.simulation.disk import PowerCut
+from tests.simulation.faults import Faults
+from tests.simulation.healing import Healing
 from tests.simulation.host import Clock, Host
-from tests.simulation.ledger import SimulatedLedger
+from tests.simulation.ledger import CHANGES_FROM, Rules, Tip, execute
+from tests.simulation.links import Links
+from tests.simulation.monitors import Monitors
 from tests.simulation.network import Network
 from tests.simulation.profiles import Options, draw
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.transcript import describe
+from tests.simulation.wire import Wire
 
 GENESIS_TIME = 1_750_000_000
 GENESIS_HASH = hashlib.sha256(b"simulated genesis").digest()
 TOLERANCE_S = 3
 EVENTS_MAX = 60_000
 """A schedule of more events storms: itself a violation."""
-LIVENESS_US = 60_000_000
-"""Virtual time within which a healed consortium must have moved: far above 3.3's bound for these timeouts."""
-HEIGHTS_AFTER_HEALING = 2
 TRANSCRIPT_LINES = 400
 
 
-class EveryEpoch(ValidatorSchedule):
-    """One set for all epochs: what the omniscient checker and block sync verify under."""
+class KnownSets(ValidatorSchedule):
+    """The sets of all epochs that honest banks have reached: what the omniscient checker verifies under."""
 
-    def __init__(self, config: c.Config, validators: tuple[c.Address, ...]) -> None:
-        super().__init__(config)
-        self._everyone = validators
-
-    def validators(self, epoch: int) -> tuple[c.Address, ...]:
+    def add(self, epoch: int, addresses: tuple[c.Address, ...]) -> None:  # type: ignore[override]
+        """As the core's, and nothing is forgotten."""
         if epoch not in self._sets:
-            self.add(epoch, self._everyone)
-        return super().validators(epoch)
-
-
-_SAME_FOR_ALL = (m.PrePrepare, m.Prepare, m.Commit, m.Complain, m.Status)
-"""Messages whose verification asks of the receiver only whether it knows their epoch."""
-
-
-class Envelope:
-    """One message on its way to several."""
-
-    __slots__ = ("_raw", "good", "message")
-
-    def __init__(self, message: m.WireMessage) -> None:
-        self.message = message
-        self.good = False
-        self._raw = b""
-
-    @property
-    def raw(self) -> bytes:
-        """Its encoding, made once."""
-        if not self._raw:
-            self._raw = codec.encode_message(self.message)
-        return self._raw
+            older = self._sets, self._domains, self._indexes
+            self._sets, self._domains, self._indexes = {}, {}, {}
+            super().add(epoch, addresses)
+            for all_of_them, new in zip(older, (self._sets, self._domains, self._indexes), strict=True):
+                all_of_them.update(new)  # type: ignore[arg-type]
+            self._sets, self._domains, self._indexes = older
 
 
 @dataclass(slots=True)
@@ -87,6 +68,8 @@ class Result:
     recovery_us: int = 0
     """From healing to the end of the liveness condition."""
     transcript: list[str] = field(default_factory=list)
+    convicted: int = 0
+    """Validators that the omniscient auditor convicts; only in runs that audit."""
 
 
 class World:
@@ -104,164 +87,144 @@ class World:
         """``options`` instead of those that the profile draws; ``enforced``: the only invariants that end the run."""
         self.seed = seed
         self.profile = profile
-        self.options = options or draw(seed, profile)
+        self.options = o = options or draw(seed, profile)
         self.verbose = verbose
-        self.scheduler = Scheduler(seed)
+        self.scheduler = Scheduler(f"{seed}/{o.shuffle}" if o.shuffle else seed)
         self.genesis_time = GENESIS_TIME
         self.counts: Counter[str] = Counter()
-        self._transcript: list[str] = []
-        o = self.options
-        self.config = c.Config(
-            chain_id=7,
-            genesis_hash=GENESIS_HASH,
-            epoch_length=o.epoch_length,
-            window=1,
-            timeout_us=o.timeout_us,
-            timeout_max_us=o.timeout_max_us,
-            status_interval_us=o.status_interval_us,
-            age_limit_us=o.age_limit_us,
-            heartbeat_us=o.heartbeat_us,
-            tolerance_s=TOLERANCE_S,
-            strict_timestamps=o.strict_timestamps,
-        )
-        signers, self.verifier = make_keys(o.n, real=o.real_crypto)
-        self.validators = tuple(signer.address for signer in signers)
-        self.index_of = {address: index for index, address in enumerate(self.validators)}
-        self.others = [tuple(j for j in range(o.n) if j != i) for i in range(o.n)]
-        self.schedule = EveryEpoch(self.config, self.validators)
-        self.network = Network(self.scheduler, o.n, o.quality)
-        self.checker = Checker(self, enforced)
-        random = self.scheduler.random
-        self.hosts: list[Host] = []
+        self.transcript: list[str] = []
+        self.config = _config(o)
+        signers, self.verifier = make_keys(o.n + o.spares, real=o.real_crypto)
+        addresses = tuple(signer.address for signer in signers)
+        self.validators = addresses[: o.n]
+        """The genesis set."""
+        targets = tuple(tuple(addresses[i] for i in sorted(target)) for target in o.sets)
+        self.rules = Rules(o.epoch_length, o.window + 1, o.window, targets)
+        self.schedule = KnownSets(self.config)
+        self.schedule.add(0, self.validators)
+        signers += [signers[i] for i in o.twins]
+        self.nodes_of: dict[c.Address, tuple[int, ...]] = {}
         for index, signer in enumerate(signers):
-            clock = Clock(
-                offset_us=random.randrange(10**9),
-                rate_ppm=1_000_000 + random.randint(-o.drift_ppm, o.drift_ppm),
-                skew_us=random.randint(-o.skew_us, o.skew_us),
-            )
-            behaviours = o.byzantine.get(index)
-            self.hosts.append(
-                ByzantineHost(self, index, signer, clock, behaviours)
-                if behaviours
-                else Host(self, index, signer, clock)
-            )
-        self.honest = [host for host in self.hosts if not host.byzantine]
+            self.nodes_of[signer.address] = (*self.nodes_of.get(signer.address, ()), index)
+        self.others = [tuple(j for j in range(len(signers)) if j != i) for i in range(len(signers))]
+        self._nodes_of_set: dict[tuple[tuple[c.Address, ...], c.Address], tuple[int, ...]] = {}
+        self.network = Network(self.scheduler, len(signers), o.quality)
+        self.checker = Checker(self, enforced)
+        self.monitors = Monitors(self)
+        self.wire = Wire(self)
+        self.carry, self.ask = self.wire.carry, self.wire.ask
+        self.perform = effects.perform
+        self.hosts = [self._make_host(index, signer) for index, signer in enumerate(signers)]
+        self.honest = [host for host in self.hosts if not host.faulty]
+        self.links = Links(self)
+        self.faults = Faults(self)
+        self.healing = Healing(self)
         self.healed = False
-        self._goal = 0
-        self._owed: set[int] = set()
-        """Transactions that wait at every honest bank when all heals: no primary may leave them out for ever."""
         self._transactions = 0
+
+    def _make_host(self, index: int, signer: c.Signer) -> Host:
+        o, random = self.options, self.scheduler.random
+        clock = Clock(
+            offset_us=random.randrange(10**9),
+            rate_ppm=1_000_000 + random.randint(-o.drift_ppm, o.drift_ppm),
+            skew_us=random.randint(-o.skew_us, o.skew_us),
+        )
+        behaviours = o.byzantine.get(index)
+        if behaviours:
+            return ByzantineHost(self, index, signer, clock, [BEHAVIOURS[name] for name in behaviours])
+        host = Host(self, index, signer, clock)
+        host.faulty = len(self.nodes_of[signer.address]) > 1
+        return host
 
     # --- the run ------------------------------------------------------------------------------------------
 
     def run(self) -> Result:
         """Run to the end or to the first violation."""
-        recovery = 0
         violation: str | None = None
         try:
             self.begin()
             self.scheduler.run(self.options.fault_us, events_max=EVENTS_MAX)
-            self._heal()
-            healed_at = self.scheduler.now_us
-            if not self.scheduler.run(healed_at + LIVENESS_US, self._recovered, EVENTS_MAX):
-                self._not_live()
-            recovery = self.scheduler.now_us - healed_at
+            self.healing.run()
+            final_checks.run(self)
         except Violation as error:
             violation = str(error)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             violation = f"I15: {type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-            self._transcript += traceback.format_exc().splitlines()
-        if recovery:
-            self.counts["live"] += 1
+            self.transcript += traceback.format_exc().splitlines()
+        self.counts["live"] = int(self.healing.recovery_us > 0)
         return Result(
             seed=self.seed,
             profile=self.profile,
             violation=violation,
             counts=self.counts,
-            height=max(host.ledger.height for host in self.honest),
+            height=max(host.ledger.height for host in self.hosts),
             events=self.scheduler.executed,
             virtual_us=self.scheduler.now_us,
-            recovery_us=recovery,
-            transcript=self._transcript,
+            recovery_us=self.healing.recovery_us,
+            transcript=self.transcript,
+            convicted=len(self.checker.auditor.convicted) if self.checker.auditor else 0,
         )
 
     def begin(self) -> None:
         """Plan the starts of all hosts, the clients' transactions and the faults."""
         for host in self.hosts:
-            self.scheduler.after(self.scheduler.random.randrange(50_000), lambda host=host: self._start(host))
-        for index, kind in self.options.damage.items():
-            self._damage(self.hosts[index], kind)
+            self.scheduler.after(self.scheduler.random.randrange(50_000), lambda host=host: self.start(host))
         self._next_transaction()
-        if self.options.crash_gap_us:
-            self._next_crash()
-        if self.options.cut_gap_us:
-            self._next_cut()
-        if self.options.skew_us:
-            self._next_jump()
+        if self.options.sets:
+            self._next_change()
+        self.faults.begin()
 
-    def _start(self, host: Host) -> None:
-        if not host.alive:
+    def start(self, host: Host) -> None:
+        """Start ``host``, unless it runs or has stopped for good."""
+        if not host.alive and not host.halted and not self.healing.stays_down(host):
             host.start()
-            self.links_changed()
 
-    def links_changed(self) -> None:
-        """Every host learns a while later whom it is connected to now (R-9)."""
-        for host in self.hosts:
-            host.after(self._gap(self.options.link_delay_us), host.update_links)
-
-    def connected(self, one: int, other: int) -> bool:
-        """Whether a connection between the two can stand: it needs both ends and both directions."""
-        cut = self.network.is_cut(one, other) or self.network.is_cut(other, one)
-        return self.hosts[one].alive and self.hosts[other].alive and not cut
-
-    def _gap(self, mean_us: int) -> int:
+    def gap(self, mean_us: int) -> int:
+        """A random time of this mean."""
         return 1 + int(self.scheduler.random.expovariate(1.0) * mean_us)
 
     def _next_transaction(self) -> None:
         self._transactions += 1
-        number = self._transactions
         random = self.scheduler.random
         if random.random() < self.options.partial_submission and not self.healed:
-            targets = [random.choice(self.hosts)]
+            self._submit(self._transactions, [random.choice(self.hosts)])
         else:
-            targets = self.hosts
+            self._submit(self._transactions, self.hosts)
+        if not self.healing.load_ended:
+            self.scheduler.after(self.gap(self.options.transaction_gap_us), self._next_transaction)
+
+    def _submit(self, number: int, targets: list[Host]) -> None:
+        random = self.scheduler.random
         for host in targets:
             self.scheduler.after(random.randrange(20_000), lambda host=host: host.submit(number))
-        self.scheduler.after(self._gap(self.options.transaction_gap_us), self._next_transaction)
 
-    def _damage(self, host: Host, kind: str) -> None:
-        """Plan a crash of ``host`` that its disk does not survive whole."""
-        host.damage = kind
-        self.scheduler.after(
-            self.scheduler.random.randrange(50_000, self.options.fault_us), lambda: self._crash_damaged(host)
-        )
+    def _next_change(self) -> None:
+        """The members vote for another set, in the order of the options (P-12)."""
+        number = self.counts["set_change"]
+        if number < len(self.options.sets):
+            self.scheduler.after(self.gap(self.options.change_gap_us), self._change)
 
-    def _crash_damaged(self, host: Host) -> None:
-        if host.alive:
-            host.crash()
+    def _change(self) -> None:
+        if not self.healed:
+            self._submit(CHANGES_FROM + self.counts["set_change"], self.hosts)
+            self.counts["set_change"] += 1
+            self._next_change()
 
-    def _next_crash(self) -> None:
-        if self.healed:
-            return
-        random = self.scheduler.random
-        if random.random() < self.options.all_crash:
-            for host in self.hosts:
-                host.power_cut = True
-                if host.alive:
-                    host.crash()
-        else:
-            host = random.choice(self.hosts)
-            host.power_cut = random.random() < 0.7
-            host.crash_in = random.randrange(40)
-        self.scheduler.after(self._gap(self.options.crash_gap_us), self._next_crash)
+    # --- what befalls hosts ---------------------------------------------------------------------------------
 
     def crashed(self, host: Host) -> None:
         """A host has died; it comes back."""
         self.counts["crash"] += 1
-        self.links_changed()
-        delay = 1_000 if self.healed else self._gap(self.scheduler.random.choice((5_000, 100_000, 600_000)))
-        self.scheduler.after(delay, lambda: self._start(host))
+        self.links.changed()
+        delay = 1_000 if self.healed else self.gap(self.scheduler.random.choice((5_000, 100_000, 600_000)))
+        self.scheduler.after(delay, lambda: self.start(host))
+
+    def disk_full(self, host: Host) -> None:
+        """A write failed for want of space: the node stops, and starts again later (README, duty 8)."""
+        self.counts["disk_full"] += 1
+        host.power_cut = False
+        host.crash()
 
     def wal_refused(self, host: Host, error: WalCorrupt) -> None:
         """A host's log is corrupt: right, if its disk was damaged, and then it stays down."""
@@ -270,60 +233,23 @@ class World:
         host.alive = False
         self.counts["wal_corrupt"] += 1
 
-    def _next_cut(self) -> None:
-        if self.healed:
-            return
-        random, n = self.scheduler.random, self.options.n
-        kind = random.random()
-        if kind < 0.35:
-            self.network.heal()
-        elif kind < 0.7 and n > 1:
-            self.network.partition(frozenset(random.sample(range(n), random.randint(1, n // 2))))
-        elif n > 1:
-            for _ in range(random.randint(1, n)):
-                self.network.cut(*random.sample(range(n), 2))
-        self.links_changed()
-        self.scheduler.after(self._gap(self.options.cut_gap_us), self._next_cut)
+    def halted(self, host: Host, reason: str) -> None:
+        """A replica stopped itself: right, where its execution differs from everybody's or too many are faulty."""
+        self.counts["halted"] += 1
+        self.trace(host, "halt", reason)
+        if host.divergent_from is None and not self.options.over_faulty:
+            self.checker.fail("halt", f"node {host.index}: {reason}")
 
-    def _next_jump(self) -> None:
-        if self.healed:
-            return
-        random = self.scheduler.random
-        random.choice(self.hosts).clock.skew_us = random.randint(-self.options.skew_us, self.options.skew_us)
-        self.scheduler.after(self._gap(700_000), self._next_jump)
-
-    # --- healing ------------------------------------------------------------------------------------------
-
-    def _heal(self) -> None:
-        self.healed = True
-        self.network.heal()
-        self.links_changed()
-        quality = self.network.quality
-        quality.drop = quality.slow = 0.0
-        quality.delay_mean_us = min(quality.delay_mean_us, 8_000)
-        self.options.slow_execution = self.options.build_failure = 0.0
-        for host in self.hosts:
-            host.crash_in = None
-            host.clock.skew_us = max(-500_000, min(500_000, host.clock.skew_us))
-            if not host.alive:
-                self.scheduler.after(1_000, lambda host=host: self._start(host))
-        self._goal = max(host.ledger.height for host in self.honest) + HEIGHTS_AFTER_HEALING
-        self._owed = set.intersection(*(set(host.pool) for host in self.honest if not host.dead))
-
-    def _recovered(self) -> bool:
-        goal = self._goal
-        return all(
-            host.ledger.height >= goal and self._owed <= host.ledger.included for host in self.honest if not host.dead
-        )
-
-    def _not_live(self) -> None:
-        heights = [host.ledger.height for host in self.hosts]
-        what = "events" if self.scheduler.executed >= EVENTS_MAX else "microseconds of virtual time"
-        missing = sorted(self._owed - self.honest[0].ledger.included)
-        self.checker.fail(
-            "liveness",
-            f"heights {heights} and not {self._goal} everywhere, or {missing} left out, when the {what} ran out",
-        )
+    def committed(self, host: Host) -> None:
+        """A host has written a block."""
+        self.counts["commits"] += 1
+        ledger = host.ledger
+        if not host.faulty:
+            self.schedule.add(epoch_of(ledger.height + 1, self.options.epoch_length), ledger.next_validators)
+        if (ledger.height + 1) % self.options.epoch_length == 0:
+            self.faults.at_edge(host)
+        if ledger.height > 1 and ledger.next_validators != ledger.entries[-2].next_validators:
+            self.counts["set_entered"] += 1
 
     # --- what hosts need ----------------------------------------------------------------------------------
 
@@ -331,138 +257,116 @@ class World:
         """The real core for a host."""
         return Replica(self.config, host.address, host.signer, self.verifier, decode_header, restored)
 
-    def carry(self, source: int, targets: tuple[int, ...], message: m.WireMessage) -> None:
-        """Send one consensus message to some."""
-        envelope = Envelope(message)
-        if not self.options.wire and not self.hosts[source].byzantine and isinstance(message, _SAME_FOR_ALL):
-            envelope.good = True
-        self.counts["messages"] += len(targets)
-        for target in targets:
-            self.network.send(source, target, lambda target=target: self._arrive(source, target, envelope))
+    def nodes_of_set(self, members: tuple[c.Address, ...], without: c.Address) -> tuple[int, ...]:
+        """The nodes of ``members``, but for one address."""
+        key = (members, without)
+        found = self._nodes_of_set.get(key)
+        if found is None:
+            found = tuple(node for address in members if address != without for node in self.nodes_of[address])
+            self._nodes_of_set[key] = found
+        return found
 
-    def _arrive(self, source: int, target: int, envelope: Envelope) -> None:
-        host = self.hosts[target]
-        if not host.alive:
-            return
-        message = envelope.message
-        schedule = host.replica.schedule
-        # What does not depend on the receiver is verified once for all of them, unless this run is about the wire.
-        if not envelope.good or not schedule.knows(message.epoch):  # type: ignore[union-attr]
-            try:
-                peer = self.validators[source]
-                message = ingress.verify(envelope.raw, peer, schedule, self.verifier, decode_header)
-            except ConsensusError as error:
-                self.counts["refused"] += 1
-                if self.verbose:
-                    self.trace(host, "refused", f"{type(message).__name__} of {source}: {error}")
-                return
-            envelope.good = isinstance(message, _SAME_FOR_ALL) and not self.options.wire
-        host.receive(source, message)
-
-    def ask(
-        self,
-        host: Host,
-        peer: int,
-        question: Callable[[Host], object],
-        answer: Callable[..., None],
-    ) -> None:
-        """A request to ``peer`` and its answer, over the same links as everything else."""
-        generation = host.generation
-
-        def back(result: object) -> None:
-            if host.alive and host.generation == generation:
-                answer(result)
-
-        def serve() -> None:
-            server = self.hosts[peer]
-            if server.alive:
-                result = question(server)
-                self.network.send(peer, host.index, lambda: back(result))
-
-        self.network.send(host.index, peer, serve)
+    def members(self, epoch: int) -> tuple[c.Address, ...]:
+        """The set of an epoch that some honest bank has reached, else nobody."""
+        return self.schedule.validators(epoch) if self.schedule.knows(epoch) else ()
 
     def storage_delay_us(self) -> int:
         """How long one sync takes."""
-        return self._gap(self.options.storage_delay_us)
+        return self.gap(self.options.storage_delay_us)
+
+    def slow_sync_us(self) -> int:
+        """How much longer a sync of a disk in trouble takes; mostly 0."""
+        share = self.options.slow_sync
+        if share and not self.healed and self.scheduler.random.random() < share:
+            self.counts["slow_sync"] += 1
+            return self.scheduler.random.randrange(10_000, 2_000_000)
+        return 0
+
+    def unavailable(self) -> bool:
+        """Whether a bank fails to serve a block, though it has it."""
+        share = self.options.unavailable
+        return bool(share) and self.scheduler.random.random() < share
 
     def execution_delay_us(self) -> int:
         """How long one execution takes; sometimes longer than any timeout."""
         random = self.scheduler.random
         if random.random() < self.options.slow_execution:
             return random.randrange(2 * self.options.timeout_max_us)
-        return self._gap(self.options.execution_delay_us)
+        return self.gap(self.options.execution_delay_us)
 
-    def extra_data(self, height: int) -> bytes:
-        """P-12: the hash of the set of the next height."""
-        return validator_set_hash(epoch_of(height + 1, self.options.epoch_length), self.validators)
+    def extra_data(self, tip: Tip) -> bytes:
+        """P-12: the hash of the set of the next height, on the state after the block."""
+        height = tip.height + 1
+        return validator_set_hash(epoch_of(height, self.options.epoch_length), tip.validators_at(height))
+
+    def with_extra_data(self, draft: SimulatedBlock, parent: Tip) -> SimulatedBlock:
+        """``draft`` with the extraData that its execution on ``parent`` gives."""
+        return replace(draft, extra_data=self.extra_data(execute(self.rules, parent, bytes(32), draft)))
 
     def certificate_hash(self, certificate: bytes) -> c.Digest:
         """P-11: what parentBeaconBlockRoot must be for this carried certificate."""
         return CommitCertificate.decode(certificate).hash() if certificate else bytes(32)
 
-    def broken_rule(self, block: SimulatedBlock, ledger: SimulatedLedger) -> str:
-        """Why ``block`` is no valid child of the ledger's head; empty where it is one."""
-        if block.number != ledger.height + 1 or block.parent_hash != ledger.head_hash:
+    def broken_rule(self, block: SimulatedBlock, parent: Tip, host: Host) -> str:
+        """Why ``block`` is no valid child of ``parent`` by ``host``'s execution; empty where it is one."""
+        if block.number != parent.height + 1 or block.parent_hash != parent.block_hash:
             return "parent"
-        if block.lies:
+        if block.lies != host.execution_root_differs(block.number):
             return "state root"
-        if block.timestamp < ledger.head_time + self.config.strict_timestamps:
+        if block.timestamp < parent.timestamp + self.config.strict_timestamps:
             return "P-4"
-        if block.extra_data != self.extra_data(block.number):
-            return "P-12"
-        if block.coinbase not in self.validators:
-            return "P-5"
-        if not ledger.included.isdisjoint(block.transactions):
+        if host.ledger.used(parent, block.transactions) or len(set(block.transactions)) != len(block.transactions):
             return "nonce"
+        if block.coinbase not in parent.validators_at(block.number):
+            return "P-5"
+        if block.extra_data != self.extra_data(execute(self.rules, parent, bytes(32), block)):
+            return "P-12"
         return ""
-
-    def host_of(self, address: c.Address) -> Host:
-        """The host that signs for ``address``."""
-        return self.hosts[self.index_of[address]]
-
-    def position(self, host: Host) -> tuple[int, tuple[int, int], int]:
-        """Committed height, (epoch, view) entered and promised view of a host's replica."""
-        status = host.replica.status()
-        return status.height, (status.epoch, status.view), status.promise
 
     def change_segment(self, host: Host) -> None:
         """A new WAL segment that begins with the replica's State record (P-17)."""
         state = host.replica.state_record()
         if state is not None:
-            host.wal.start_segment(host.wal.last_lsn, (state,))
+            try:
+                host.wal.start_segment(host.wal.last_lsn, (state,))
+            except WalFailed:
+                self.disk_full(host)
+                return
+            except PowerCut:
+                host.lose_power()
+                return
             self.checker.durable(host, (state,))
             self.counts["segment"] += 1
-
-    def committed(self, host: Host) -> None:
-        """A host has written a block."""
-        self.counts["commits"] += 1
 
     def count(self, label: str) -> None:
         """One more of something that a batch reports."""
         self.counts[label] += 1
 
-    # --- transcript ---------------------------------------------------------------------------------------
+    def note(self, what: str) -> None:
+        """A fault, in the transcript."""
+        if self.verbose:
+            self.transcript.append(f"{self.scheduler.now_us / 1e6:9.6f} - ! {what}")
 
     def trace(self, host: Host, direction: str, what: object) -> None:
         """One line, if this run is told to be talkative."""
         if self.verbose:
-            self._transcript.append(f"{self.scheduler.now_us / 1e6:9.6f} {host.index} {direction} {describe(what)}")
+            self.transcript.append(f"{self.scheduler.now_us / 1e6:9.6f} {host.index} {direction} {describe(what)}")
 
 
-def describe(what: object) -> str:
-    """An event, effect or message in one readable line."""
-    if isinstance(what, str):
-        return what
-    if isinstance(what, bytes):
-        return what.hex()[:8]
-    if isinstance(what, tuple):
-        return "(" + ", ".join(describe(item) for item in what) + ")"
-    fields = getattr(what, "__dataclass_fields__", None)
-    if fields is None:
-        return str(what)
-    hidden = ("signature", "certificate", "pre_prepare", "prepares", "seals", "base_certificate")
-    parts = [f"{name}={describe(getattr(what, name))}" for name in fields if name not in hidden]
-    return f"{type(what).__name__}({', '.join(parts)})"
+def _config(o: Options) -> c.Config:
+    return c.Config(
+        chain_id=7,
+        genesis_hash=GENESIS_HASH,
+        epoch_length=o.epoch_length,
+        window=o.window,
+        timeout_us=o.timeout_us,
+        timeout_max_us=o.timeout_max_us,
+        status_interval_us=o.status_interval_us,
+        age_limit_us=o.age_limit_us,
+        heartbeat_us=o.heartbeat_us,
+        tolerance_s=TOLERANCE_S,
+        strict_timestamps=o.strict_timestamps,
+    )
 
 
 def run_seed(seed: int, profile: str, *, verbose: bool = False) -> Result:
