@@ -97,6 +97,14 @@ class Header:
             raise InvalidBlock("P-1", error.message) from error
 
     @classmethod
+    def decode_linked(cls, data: bytes) -> Header:
+        """As :meth:`decode`, for bytes whose own hash is then compared with what a child or a certificate names: they
+        are not encoded again to be hashed. In another encoding than the one they would not be what was sealed."""
+        header = cls.decode(data)
+        header.__dict__["_encoded"] = data  # where cached_property looks
+        return header
+
+    @classmethod
     def from_fields(cls, items: Any) -> Header:
         """Read a header from decoded RLP; DataError naming the field."""
         values: dict[str, Any] = {}

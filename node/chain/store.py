@@ -68,6 +68,10 @@ class ChainStore:
                 del self._headers[next(iter(self._headers))]
         return header
 
+    def header_rlp(self, number: int) -> bytes | None:
+        """The bytes of the header at a height; None above the head."""
+        return self._store.get(keyspace.header_by_number(number)) if number >= 0 else None
+
     def number_of(self, block_hash: Hash32) -> int | None:
         """The height of a block hash; None for an unknown one."""
         value = self._store.get(keyspace.number_by_hash(block_hash))

@@ -66,7 +66,7 @@ class HeaderFollower:
         schedule.add(epoch_of(tip.number + 1, self._config.epoch_length), validators)
         proved: list[ProvedHeader] = []
         for index, record in enumerate(records):
-            header = Header.decode(record.header)
+            header = Header.decode_linked(record.header)
             height = header.number
             if height != tip.number + 1 or header.parent_hash != tip.hash:
                 raise InvalidBlock("P-1", f"header {tip.number + 1} does not follow its parent")

@@ -91,14 +91,14 @@ class SnapshotServer:
         return encode_body(HeadersAnswer(tuple(records)))
 
     def _header_record(self, height: int) -> HeaderRecord:
-        header = self._chain.header(height)
+        header = self._chain.header_rlp(height)
         if header is None:
             raise self._chain.absent(height, "header")
         if (height + 1) % self._epoch_length:
-            return HeaderRecord(header.rlp(), b"", b"")
+            return HeaderRecord(header, b"", b"")
         since, following = self._chain.validators_change(height + 1)
         return HeaderRecord(
-            header.rlp(), self._chain.certificate(height) or b"", b"".join(following) if since == height + 1 else b""
+            header, self._chain.certificate(height) or b"", b"".join(following) if since == height + 1 else b""
         )
 
     def _tries(self, body: bytes) -> bytes:

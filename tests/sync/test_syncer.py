@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from consensus.certificates import make_commit_certificate
+from consensus.domain import domain, seal_digest
 from consensus.types import Proposal
+from consensus.validators import epoch_of, validator_set_hash
+from node.chain.snapshot import SnapshotMarker
 from node.clock import SystemClock
 from node.execution.ledger import Ledger
 from node.keys import SECP256K1_VERIFIER
-from node.p2p import PeerNetwork
+from node.p2p import PeerNetwork, RequestRefused
+from node.storage import keyspace
 from node.sync import Syncer
 from node.sync.messages import (
     BLOCKS,
@@ -27,8 +32,19 @@ from node.sync.messages import (
     encode_body,
 )
 from node.types import Address, Hash32
-from tests.p2p.parties import Consortium, Party, until
-from tests.sync.chain import config, extend, import_into, open_ledger, seal, with_header
+from tests.p2p.parties import CHAIN_ID, Consortium, Party, until
+from tests.sync.chain import (
+    CHANGE_EPOCH,
+    FIRST_SET,
+    PARAMETERS,
+    addresses,
+    config,
+    extend,
+    import_into,
+    open_ledger,
+    seal,
+    with_header,
+)
 
 LENGTH = 12
 """Blocks of the served chain: three epochs, with a change of validators between."""
@@ -308,3 +324,64 @@ def _record(ledger: Ledger, height: int) -> BlockRecord:
     assert block is not None
     assert certificate is not None
     return BlockRecord(block, certificate, ledger.chain.certificate(height - 1) or b"")
+
+
+async def test_a_high_claim_with_nothing_behind_it_does_not_hold_up_the_others(world: World) -> None:
+    """A peer claims a head far above everyone's, is asked first and withholds its blocks, at once or until the patience
+    ends: the node reaches the true head by the others, and convicts nobody, since nothing false was said."""
+    full = await world.node("full", blocks=LENGTH)
+    party = world.consortium.add("boaster")
+    network = world.consortium.network(party, head=lambda: 10**12)
+    asked: list[int] = []
+
+    async def withhold(_peer: Address, body: bytes) -> bytes:
+        asked.append(decode_body(body, BlocksRequest).start)
+        return encode_body(BlocksAnswer(()))
+
+    network.on_request(BLOCKS, withhold)
+    await network.start()
+    for follow in (False, True):
+        late = await world.node(f"late{follow}", follow=follow)
+        await until(lambda late=late: len(late.network.connected()) >= 2)  # type: ignore[misc]
+        late.syncer.start_sync(10**12, (party.address,))
+        await until(lambda late=late: late.height == LENGTH)  # type: ignore[misc]
+        assert late.ledger.head_hash == full.ledger.head_hash
+        assert late.syncer.status().convicted == ()
+    assert asked
+
+
+async def test_a_quorum_of_the_old_set_seals_nothing_in_a_later_epoch(world: World) -> None:
+    """A true block of epoch 2 with seals of the set of epoch 1: the server is convicted and another one is asked."""
+    full = await world.node("full", blocks=LENGTH)
+    height = CHANGE_EPOCH * PARAMETERS.epoch_length + 1
+    block = full.ledger.chain.block(height)
+    assert block is not None
+    epoch = epoch_of(height, PARAMETERS.epoch_length)
+    place = domain(CHAIN_ID, full.ledger.genesis_hash, epoch, validator_set_hash(epoch, addresses(FIRST_SET)))
+    digest = seal_digest(place, 0, height, block.hash)
+    old = make_commit_certificate(epoch, 0, height, block.hash, {n: FIRST_SET[n].sign(digest) for n in range(3)})
+    records = [_record(full.ledger, number) for number in range(1, LENGTH + 1)]
+    records[height - 1] = BlockRecord(records[height - 1].block, old.encode(), records[height - 1].carried)
+    liar = await world.liar("liar", lambda start: records[start - 1 :])
+    late = await world.node("late")
+    await until(lambda: len(late.network.connected()) == 2)
+    late.syncer.start_sync(LENGTH, (liar.address,))
+    await until(lambda: late.height == LENGTH)
+    [conviction] = late.syncer.status().convicted
+    assert (conviction.peer, conviction.rule) == (liar.address, "P-10")
+
+
+async def test_a_bank_without_old_blocks_says_so_and_another_is_asked(world: World) -> None:
+    """Who joined by snapshot refuses ranges from below with the height in words; that is no false block."""
+    young = await world.node("young", blocks=LENGTH)
+    marker = SnapshotMarker(LENGTH - 2, LENGTH - 2, pinned=False)
+    young.ledger._kv.write([(keyspace.SNAPSHOT_MARKER, marker.encode())], sync=False)
+    full = await world.node("full", blocks=LENGTH)
+    late = await world.node("late")
+    await until(lambda: len(late.network.connected()) == 2)
+    with pytest.raises(RequestRefused, match=f"history starts at height {LENGTH - 1}"):
+        await late.network.request(young.network.me, BLOCKS, encode_body(BlocksRequest(1, 1)))
+    late.syncer.start_sync(LENGTH, (young.network.me,))
+    await until(lambda: late.height == LENGTH)
+    assert late.ledger.head_hash == full.ledger.head_hash
+    assert late.syncer.status().convicted == ()
