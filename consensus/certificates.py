@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from consensus.domain import Kind, vote_digest
 from consensus.errors import InvalidCertificate, MalformedMessage
-from consensus.types import Digest, Signature, Verifier
-from consensus.validators import ValidatorSchedule, primary_index, quorum_size
+from consensus.types import Address, Digest, Signature, Verifier
+from consensus.validators import ValidatorSchedule, committed_quorum, prepared_quorum, primary_index
 
 CERTIFICATE_VERSION = 1
 SIGNATURE_BYTES = 65
@@ -132,6 +132,11 @@ def is_canonical_signature(signature: Signature) -> bool:
     return 0 < r < _CURVE_ORDER and 0 < s <= _CURVE_ORDER // 2
 
 
+def signed_by(address: Address, digest: Digest, signature: Signature, verifier: Verifier) -> bool:
+    """Whether ``signature`` is canonical and ``address`` made it over ``digest``."""
+    return is_canonical_signature(signature) and verifier.recover(digest, signature) == address
+
+
 def verify_commit_certificate(certificate: CommitCertificate, schedule: ValidatorSchedule, verifier: Verifier) -> None:
     """Raise InvalidCertificate (or UnknownEpoch) unless every seal is good and there are Q to n (P-10)."""
     if not 0 < certificate.height <= _U64 or schedule.epoch_of(certificate.height) != certificate.epoch:
@@ -140,7 +145,7 @@ def verify_commit_certificate(certificate: CommitCertificate, schedule: Validato
     indexes = certificate.signers()
     if len(certificate.seals) != len(indexes) or (indexes and indexes[-1] >= len(members)):
         raise InvalidCertificate("seals and bitmap do not fit the validator set")
-    if len(indexes) < quorum_size(len(members)):
+    if len(indexes) < committed_quorum(len(members)):
         raise InvalidCertificate("fewer seals than a quorum")
     digest = vote_digest(
         schedule.domain(certificate.epoch),
@@ -151,7 +156,7 @@ def verify_commit_certificate(certificate: CommitCertificate, schedule: Validato
     )
     # Every seal, not the first Q: a certificate with one bad seal is no certificate (P-10).
     for index, seal in zip(indexes, certificate.seals, strict=True):
-        if not is_canonical_signature(seal) or verifier.recover(digest, seal) != members[index]:
+        if not signed_by(members[index], digest, seal, verifier):
             raise InvalidCertificate(f"seal {index} is not that validator's")
 
 
@@ -168,7 +173,7 @@ def verify_prepared_certificate(
         raise InvalidCertificate("signatures and bitmap do not fit the validator set")
     if leader in indexes:
         raise InvalidCertificate("the primary's PREPARE does not count beside its PRE-PREPARE")
-    if len(indexes) < quorum_size(len(members)) - 1:
+    if len(indexes) < prepared_quorum(len(members)):
         raise InvalidCertificate("fewer PREPAREs than a quorum less the primary")
     domain_hash = schedule.domain(certificate.epoch)
     place = (certificate.view, certificate.height, certificate.block_hash)
@@ -176,5 +181,5 @@ def verify_prepared_certificate(
     signed += [(Kind.PREPARE, i, s) for i, s in zip(indexes, certificate.prepares, strict=True)]
     for kind, index, signature in signed:
         digest = vote_digest(domain_hash, kind, *place)
-        if not is_canonical_signature(signature) or verifier.recover(digest, signature) != members[index]:
+        if not signed_by(members[index], digest, signature, verifier):
             raise InvalidCertificate(f"signature {index} is not that validator's")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from consensus import codec, view_change
-from consensus.certificates import is_canonical_signature, verify_commit_certificate
+from consensus.certificates import signed_by, verify_commit_certificate
 from consensus.domain import Kind, body_digest, vote_digest
 from consensus.errors import InvalidMessage, MalformedBlock, UnknownEpoch
 from consensus.messages import (
@@ -114,8 +114,7 @@ def _check_signature(message: SignedMessage, schedule: ValidatorSchedule, verifi
         digest = vote_digest(domain_hash, kind, message.view, message.height, message.block_hash)
     else:
         digest = body_digest(domain_hash, codec.kind_of(message), codec.encode_body(message))
-    signature = message.signature
-    if not is_canonical_signature(signature) or verifier.recover(digest, signature) != address:
+    if not signed_by(address, digest, message.signature, verifier):
         raise InvalidMessage(f"the {Kind(codec.kind_of(message)).name} is not signed by its sender")
 
 

@@ -10,7 +10,6 @@ from consensus import evidence
 from consensus.certificates import CommitCertificate, PreparedCertificate
 from consensus.messages import Commit, Prepare, PrePrepare
 from consensus.types import Digest, HeaderView, Instant, Proposal
-from consensus.validators import quorum_size
 
 VIEWS_KEPT = 3
 """Votes kept for each sender and height: those of its highest views."""
@@ -18,16 +17,6 @@ BLOCKS_KEPT = 8
 """Blocks kept for each height; the accepted, prepared and decided ones are never dropped for another."""
 
 _V = TypeVar("_V", Prepare, Commit)
-
-
-def prepared_quorum(n: int) -> int:
-    """PREPAREs of distinct backups that, with the primary's PRE-PREPARE, make a quorum: Q - 1 (PBFT §4.2)."""
-    return quorum_size(n) - 1
-
-
-def committed_quorum(n: int) -> int:
-    """Distinct COMMITs that make a block final: Q."""
-    return quorum_size(n)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from consensus.certificates import CommitCertificate, make_commit_certificate, m
 from consensus.core import Core
 from consensus.domain import Kind
 from consensus.errors import ImpossibleState, InvalidMessage, MalformedBlock
-from consensus.message_log import Slot, committed_quorum, prepared_quorum
+from consensus.message_log import Slot
 from consensus.messages import Commit, Prepare, PrePrepare
 from consensus.types import (
     AbandonValidation,
@@ -29,6 +29,7 @@ from consensus.types import (
     ValidateBlock,
     Verdict,
 )
+from consensus.validators import committed_quorum, prepared_quorum
 from consensus.wal_records import AcceptedPrePrepare, Prepared, Proposed
 
 
@@ -51,8 +52,8 @@ def on_pre_prepare(core: Core, message: PrePrepare) -> None:
 
 
 def on_prepare(core: Core, message: Prepare) -> None:
-    """Count a backup's PREPARE."""
-    if core.log.in_window(message.height) and message.sender != core.primary(message.view):
+    """Keep a backup's PREPARE."""
+    if core.log.in_window(message.height):
         core.report(core.log.add_prepare(message))
 
 

@@ -33,6 +33,21 @@ def weak_quorum_size(n: int) -> int:
     return max_faulty(n) + 1
 
 
+def prepared_quorum(n: int) -> int:
+    """PREPAREs of distinct backups that, with the primary's PRE-PREPARE, make a quorum: Q - 1 (PBFT §4.2)."""
+    return quorum_size(n) - 1
+
+
+def committed_quorum(n: int) -> int:
+    """Distinct COMMITs that make a block final: Q (PBFT §4.2)."""
+    return quorum_size(n)
+
+
+def view_change_quorum(n: int) -> int:
+    """VIEW-CHANGEs of distinct senders that a NEW-VIEW rests on: Q (PBFT §4.4)."""
+    return quorum_size(n)
+
+
 def epoch_of(height: int, epoch_length: int) -> int:
     """Epoch e covers heights eL .. (e + 1)L - 1 (P-13)."""
     return height // epoch_length

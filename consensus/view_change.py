@@ -14,7 +14,7 @@ from consensus import evidence, normal_case
 from consensus.certificates import (
     CommitCertificate,
     PreparedCertificate,
-    is_canonical_signature,
+    signed_by,
     verify_commit_certificate,
     verify_prepared_certificate,
 )
@@ -24,7 +24,7 @@ from consensus.domain import Kind, body_digest, vote_digest
 from consensus.errors import ImpossibleState, InvalidMessage
 from consensus.messages import NewView, Reason, Repair, Reproposal, ViewChange
 from consensus.types import Digest, TimerKind, Verifier
-from consensus.validators import ValidatorSchedule, primary_index, quorum_size
+from consensus.validators import ValidatorSchedule, primary_index, view_change_quorum
 from consensus.wal_records import EnteredView, NewViewSent, ViewPromise
 
 
@@ -103,23 +103,20 @@ def check_new_view(message: NewView, schedule: ValidatorSchedule, verifier: Veri
     if message.sender != primary_index(message.epoch, message.view, len(members)):
         raise InvalidMessage("only the primary of the view sends its NEW-VIEW")
     senders = {change.sender for change in message.view_changes}
-    if len(senders) != len(message.view_changes) or len(senders) < quorum_size(len(members)):
+    if len(senders) != len(message.view_changes) or len(senders) < view_change_quorum(len(members)):
         raise InvalidMessage("a NEW-VIEW needs view changes of a quorum")
     domain_hash = schedule.domain(message.epoch)
     for change in message.view_changes:
         if (change.epoch, change.view) != (message.epoch, message.view) or change.sender >= len(members):
             raise InvalidMessage("a view change of another view")
         digest = body_digest(domain_hash, Kind.VIEW_CHANGE, encode_body(change))
-        _check_signature(verifier, digest, change.signature, members[change.sender])
+        if not signed_by(members[change.sender], digest, change.signature, verifier):
+            raise InvalidMessage("a view change that its sender has not signed")
         check_view_change(change, schedule, verifier)
     for item in message.reproposals:
         digest = vote_digest(domain_hash, Kind.PRE_PREPARE, message.view, item.height, item.block_hash)
-        _check_signature(verifier, digest, item.signature, members[message.sender])
-
-
-def _check_signature(verifier: Verifier, digest: Digest, signature: bytes, address: bytes) -> None:
-    if not is_canonical_signature(signature) or verifier.recover(digest, signature) != address:
-        raise InvalidMessage("a signature inside the NEW-VIEW is not its sender's")
+        if not signed_by(members[message.sender], digest, item.signature, verifier):
+            raise InvalidMessage("a re-proposal that the primary has not signed")
 
 
 def follows(message: NewView) -> bool:
@@ -183,12 +180,13 @@ def advance(core: Core) -> None:
     view = core.views.promise
     if core.views.normal or not core.may_speak() or core.primary(view) != core.index:
         return
+    needed = view_change_quorum(core.n)
     changes = [c for _, c in sorted(core.sync.view_changes.items()) if c.view == view]
-    if len(changes) < core.quorum:
+    if len(changes) < needed:
         return
     others = [c for c in changes if c.sender != core.index]
     own = [c for c in changes if c.sender == core.index]
-    chosen = sorted((own + others)[: core.quorum], key=lambda c: c.sender)
+    chosen = sorted((own + others)[:needed], key=lambda c: c.sender)
     choice = choose_new_view(chosen)
     items = tuple(
         Reproposal(height, block_hash, core.sign_vote(Kind.PRE_PREPARE, view, height, block_hash))

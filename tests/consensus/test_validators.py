@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus import message_log
 from consensus.errors import ImpossibleState, UnknownEpoch
 from consensus.validators import (
     EPOCHS_KEPT,
     ValidatorSchedule,
     check_validator_set,
+    committed_quorum,
     epoch_of,
     max_faulty,
+    prepared_quorum,
     primary,
     quorum_size,
     validator_set_hash,
@@ -33,8 +34,8 @@ def test_quorums_intersect_in_an_honest_validator_and_are_reachable(n: int) -> N
     assert q <= n - f
     assert q == -(-(n + f + 1) // 2)
     assert weak_quorum_size(n) == f + 1
-    assert message_log.prepared_quorum(n) == q - 1
-    assert message_log.committed_quorum(n) == q
+    assert prepared_quorum(n) == q - 1
+    assert committed_quorum(n) == q
 
 
 def test_five_validators_need_four() -> None:

@@ -19,8 +19,8 @@ from consensus import (
     domain,
     epochs,
     ingress,
-    message_log,
     normal_case,
+    validators,
     view_change,
     view_synchronizer,
 )
@@ -62,9 +62,7 @@ def _stand_in_with(quorum: Any) -> Any:
 
 def _quorums(quorum: Any) -> tuple[Patch, ...]:
     return (
-        (message_log, "quorum_size", quorum),
-        (certificates, "quorum_size", quorum),
-        (view_change, "quorum_size", quorum),
+        (validators, "quorum_size", quorum),
         (Core, "stand_in", _stand_in_with(quorum)),
     )
 
@@ -309,10 +307,7 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "M1": simulated.MUTANTS["M1"],
     "M3": _quorums(two_f_plus_one),
     "M10": ((view_change, "choose_new_view", choose_lowest_view),),
-    "M11": (
-        (view_change, "quorum_size", quorum_less_one),
-        (Core, "stand_in", _stand_in_with(quorum_less_one)),
-    ),
+    "M11": ((view_change, "view_change_quorum", quorum_less_one),),
     "M13": simulated.MUTANTS["M13"],
     "M14": ((view_change, "verify_prepared_certificate", believe),),
     "M17 order": ((Core, "flush", sends_first),),

@@ -9,9 +9,10 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from consensus import certificates, message_log, normal_case, view_change, wal_records
+from consensus import certificates, normal_case, view_change, wal_records
 from consensus import wal_records as w
 from consensus.core import Core
+from consensus.validators import quorum_size
 from consensus.wal_records import LedgerState, Restored
 
 Patch = tuple[ModuleType, str, Any]
@@ -19,7 +20,7 @@ Patch = tuple[ModuleType, str, Any]
 
 def one_prepare_too_few(n: int) -> int:
     """M1: Q - 2 PREPAREs beside the PRE-PREPARE make "prepared"."""
-    return max(0, message_log.quorum_size(n) - 2)
+    return max(0, quorum_size(n) - 2)
 
 
 _verify_prepared = certificates.verify_prepared_certificate
@@ -27,7 +28,7 @@ _verify_prepared = certificates.verify_prepared_certificate
 
 def accepts_one_prepare_too_few(certificate: Any, schedule: Any, verifier: Any) -> None:
     """M1, where others check the certificate: the same wrong count."""
-    with mock.patch.object(certificates, "quorum_size", lambda n: message_log.quorum_size(n) - 1):
+    with mock.patch.object(certificates, "prepared_quorum", one_prepare_too_few):
         _verify_prepared(certificate, schedule, verifier)
 
 
