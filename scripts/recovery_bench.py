@@ -122,7 +122,9 @@ async def _window(doors: Sequence[Door], queues: Sequence[Any], seconds: float) 
     async def client(index: int) -> int:
         door, done = doors[index % len(doors)], 0
         while time.monotonic() < end:
-            sent = await door.call("eth_sendRawTransaction", next(queues[index]))
+            raw = next(queues[index], None)
+            assert raw is not None, "the signed transfers are used up: more of them with --transactions"
+            sent = await door.call("eth_sendRawTransaction", raw)
             while await door.call("eth_getTransactionReceipt", sent) is None:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(POLL_S)
             done += 1

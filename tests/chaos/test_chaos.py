@@ -11,7 +11,8 @@ from tests.chaos.run import Run, report
 
 pytestmark = [pytest.mark.network, pytest.mark.xdist_group("chaos")]
 
-SEED = 3
+SEED = 1_326
+"""Its first nine rounds hold seventeen of the nineteen kinds of faults."""
 MINUTES = 2.0
 BOUND_S = 120.0
 """Twice the script's: other tests run on the same two processors, and a start of four processes takes longer there."""

@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 
 from tests.chaos.plan import BANKS, CLOCK_KINDS, FAULTY_MAX, KINDS, LINK_KINDS, ROLLBACK_KINDS, plan
+from tests.chaos.test_chaos import SEED
 
 SEEDS = range(50)
 ROUNDS = 40
@@ -16,6 +17,11 @@ def test_a_seed_has_one_plan() -> None:
     """Two plans of one seed are equal, those of two seeds are not."""
     assert list(islice(plan(5), ROUNDS)) == list(islice(plan(5), ROUNDS))
     assert list(islice(plan(5), ROUNDS)) != list(islice(plan(6), ROUNDS))
+
+
+def test_the_two_minutes_of_the_suite_meet_most_kinds() -> None:
+    """The seed of test_chaos.py was chosen for it."""
+    assert len({fault.kind for one in islice(plan(SEED), 9) for fault in one.faults}) >= 15
 
 
 @pytest.mark.parametrize("seed", SEEDS)
