@@ -27,6 +27,9 @@ def liar(*nodes: int) -> frozenset[int]:
     return frozenset(nodes)
 
 
+SETS = ((0, 1, 2, 3), (4, 5, 6, 7))
+CHANGED = ((0, 1, 2, 3), (2, 3, 4, 5))
+
 CONFIGURATIONS: dict[str, Configuration] = {
     "primary": Configuration(
         "the primary of view 0 is Byzantine; two views",
@@ -80,6 +83,68 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "crash-heights": Configuration(
         "the primary of view 0 is Byzantine, a backup dies once; two heights",
         Bounds(byzantine=liar(0), heights=2, views=(1,), swap=(1, 2), crashes=1, crashing=liar(2)),
+    ),
+    "certificates": Configuration(
+        "the primary of view 0 is Byzantine; every valid certificate of block 1 may be held, and carried by block 2",
+        Bounds(byzantine=liar(0), heights=2, views=(1,), labels=("a",), certificates=True),
+    ),
+    "edge": Configuration(
+        "disjoint sets: the last block of epoch 0 is decided in view 0, a NEW-VIEW of view 1 is left over; in epoch 1 "
+        "the primary of view 1 is Byzantine",
+        Bounds(sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=0, swap=(2,)),
+    ),
+    "edge-later": Configuration(
+        "as edge; the last block is decided in view 1",
+        Bounds(sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=1, swap=(2,)),
+    ),
+    "edge-changed": Configuration(
+        "two of four stay over the edge; in epoch 1 the primary of view 1 is Byzantine",
+        Bounds(sets=CHANGED, byzantine=liar(0, 4), heights=2, views=(1, 1), epoch_length=2, prelude=0, swap=(2,)),
+    ),
+    "edge-wide": Configuration(
+        "as edge; NEW-VIEWs of the earlier epoch are delivered too, and nobody's patience ends in epoch 1",
+        Bounds(
+            sets=SETS,
+            byzantine=liar(0, 6),
+            heights=2,
+            views=(1, 1),
+            epoch_length=2,
+            prelude=0,
+            swap=(2,),
+            wide=True,
+            lost=frozenset({"timer:4", "timer:5", "timer:7"}),
+        ),
+    ),
+    "window": Configuration(
+        "W = 2: two heights in flight, two views; the primary of view 0 is Byzantine",
+        Bounds(byzantine=liar(0), heights=2, views=(1,), window=2, swap=(1, 2), alike=(2, 3)),
+    ),
+    "window-next": Configuration(
+        "W = 2; the primary of view 1 is Byzantine",
+        Bounds(byzantine=liar(1), heights=2, views=(1,), window=2, swap=(1, 2), alike=(2, 3)),
+    ),
+    "window-backup": Configuration(
+        "W = 2; a backup is Byzantine", Bounds(byzantine=liar(3), heights=2, views=(1,), window=2)
+    ),
+    "window-slow": Configuration(
+        "W = 2; a backup is Byzantine, ledgers are written slowly",
+        Bounds(byzantine=liar(3), heights=2, views=(1,), window=2, slow=True),
+    ),
+    "window-three": Configuration(
+        "W = 2; three heights, the primary of view 0 is Byzantine",
+        Bounds(byzantine=liar(0), heights=3, views=(1,), window=2, swap=(1, 2, 3), alike=(2, 3)),
+    ),
+    "window-views": Configuration(
+        "W = 2; three views, the primary of view 0 is Byzantine",
+        Bounds(byzantine=liar(0), heights=2, window=2, swap=(1, 2)),
+    ),
+    "window-crash": Configuration(
+        "W = 2; the primary of view 0 is Byzantine, a backup dies once, ledgers are written slowly",
+        Bounds(byzantine=liar(0), heights=2, views=(1,), window=2, swap=(1, 2), crashes=1, crashing=liar(2), slow=True),
+    ),
+    "slow": Configuration(
+        "W = 1; the primary of view 1 is Byzantine, ledgers are written slowly; two heights",
+        Bounds(byzantine=liar(1), heights=2, views=(1,), swap=(1, 2), alike=(2, 3), slow=True),
     ),
     "two-liars": Configuration(
         "over-faulty: two of four are Byzantine",

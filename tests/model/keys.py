@@ -14,7 +14,9 @@ from consensus import messages as m
 from consensus.certificates import CommitCertificate, PreparedCertificate
 from consensus.core import Core
 from consensus.message_log import MessageLog, Slot
+from consensus.types import Proposal
 from tests.model.setting import Name, Setting, Who
+from tests.simulation.blocks import block_hash
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "Core": {
@@ -57,6 +59,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     },
     "Work": {
         "oldest_us": "time",
+        "early_us": "time",
         "heartbeat_due": "work is always pending",
         "pending": "always",
         "empty_due": "work is always pending",
@@ -128,6 +131,8 @@ class _Walk:
             return (value.epoch, value.view, value.height, self.s.names[value.block_hash])
         if isinstance(value, bytes):
             return self.s.names.get(value, value)
+        if isinstance(value, Proposal):
+            return self.s.names[block_hash(value.block)]
         if isinstance(value, Enum):
             return value.name
         if isinstance(value, Slot):

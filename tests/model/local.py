@@ -95,7 +95,7 @@ def forget(core: Core) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that happens at one node other than a message: ``kind`` is timer, build, crash or synced."""
+    """Something that happens at one node other than a message: ``kind`` is timer, build, written, crash or synced."""
 
     kind: str
     detail: Any = None
@@ -189,6 +189,14 @@ class Locals:
     def _run(self, local: Local, events: list[c.Event], items: tuple[Item, ...]) -> Outcome:
         self.steps += 1
         facts: list[int] = []
+        try:
+            self._work_off(local, events, items, facts)
+        except Broken as error:
+            facts.append(self.fact(("Broken", local.node, str(error))))
+        forget(local.core)
+        return Outcome(self.state(self._key(local), local), tuple(dict.fromkeys(facts)))
+
+    def _work_off(self, local: Local, events: list[c.Event], items: tuple[Item, ...], facts: list[int]) -> None:
         queue: deque[c.Event | Item] = deque([*events, *items])
         for _ in range(EVENTS_MAX):
             if not queue:
@@ -205,8 +213,15 @@ class Locals:
             queue.extendleft(reversed(answers))
         else:
             raise Broken("a node's step does not end")
-        forget(local.core)
-        return Outcome(self.state(self._key(local), local), tuple(dict.fromkeys(facts)))
+        if self.s.bounds.certificates:
+            self._check_canonical(local)
+
+    def _check_canonical(self, local: Local) -> None:
+        """P-11: of each block that a later one names, the named certificate is held from then on."""
+        for height, (_, proposal, _) in enumerate(local.chain, start=1):
+            held = local.core.certificates.get(height - self.s.bounds.window)
+            if held is not None and held.encode() != proposal.certificate:
+                raise Broken(f"node {local.node} holds another certificate than block {height} names")
 
     def _key(self, local: Local) -> Key:
         key = (local.node, replica_key(self.s, local.core))
@@ -227,8 +242,10 @@ class Locals:
             return None
         if item.kind == "build":
             return self._built(local)
+        if item.kind == "written":
+            return self._written(local)
         if item.kind == "synced":
-            return self._synced(local, *item.detail)
+            return self._synced(local, *item.detail, facts)
         assert item.kind == "crash"
         if item.detail == "rotated":
             record = local.replica.state_record()
@@ -284,14 +301,25 @@ class Locals:
                 ancestors[above] = slot.accepted.block_hash
         return ancestors.get(height - 1, self.s.config.genesis_hash), ancestors
 
-    def _synced(self, local: Local, height: int, digest: c.Digest) -> c.Event | None:
+    def _synced(self, local: Local, height: int, digest: c.Digest, facts: list[int]) -> c.Event | None:
         """The host's sync has found the certificate and the block, and commits it past the replica."""
         if height != local.core.height + 1 or any(s.delivering for s in local.core.log.slots.values()):
             return None
         certificate = self.s.certificate(height, digest).encode()
         self._commit(local, height, digest, self.s.proposals[digest], certificate)
+        facts.append(self.fact(("Delivered", height, self.s.names[digest])))
         timestamp = decode_block(self.s.proposals[digest].block).timestamp
         return c.Synced(height, digest, timestamp, certificate, self._next(height))
+
+    def _written(self, local: Local) -> c.Event | None:
+        """The batch that Deliver asked for is synced."""
+        height = local.core.height + 1
+        slot, decided = local.core.log.slots.get(height), local.core.log.decided.get(height)
+        if slot is None or decided is None or not slot.delivering:
+            return None
+        proposal = slot.blocks[decided.block_hash][0]
+        self._commit(local, height, decided.block_hash, proposal, decided.encode())
+        return c.Delivered(height, decided.block_hash, self._next(height))
 
     def _next(self, height: int) -> tuple[c.Address, ...]:
         return self.s.members(self.s.epoch_of(height + 1))
@@ -348,8 +376,10 @@ class Locals:
             case c.FetchBlock(_, digest, _):
                 return c.BlockAvailable(self.s.proposals[digest])
             case c.Deliver(height, digest, proposal, certificate, _):
-                self._commit(local, height, digest, proposal, certificate)
                 facts.append(self.fact(("Delivered", height, self.s.names[digest])))
+                if self.s.bounds.slow:
+                    return None
+                self._commit(local, height, digest, proposal, certificate)
                 return c.Delivered(height, digest, self._next(height))
             case c.CheckWork():
                 return c.WorkChanged(pending=True)

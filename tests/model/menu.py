@@ -223,6 +223,8 @@ class Interest:
         build = core.work.build
         if build is not None and core.work.built is None and build[2] <= self.s.bounds.heights and "build" not in lost:
             yield (self.menu.item(("Action", "build"), Action("build")),)
+        if self.s.bounds.slow and any(slot.delivering for slot in core.log.slots.values()):
+            yield (self.menu.item(("Action", "written"), Action("written")),)
         yield from self._false_proposals()
 
     def _taken(self, height: int) -> bool:
@@ -252,8 +254,13 @@ class Interest:
                     yield (self.menu.message(message),)
 
     def _parents(self, height: int) -> list[bytes]:
+        """What this replica has accepted below; and, if wide, what it has not."""
         below = self.accepted.get(height - 1)
-        return [below.block_hash] if below is not None else []
+        parents = [below.block_hash] if below is not None else []
+        if self.s.bounds.wide and height == self.height + 2:
+            leader = self.s.primary(self.epoch, self.view)
+            parents += [d for d in self._false_blocks(height - 1, self.parent, leader) if d not in parents]
+        return parents
 
     def _false_blocks(self, height: int, parent: bytes, leader: int) -> Iterator[bytes]:
         s = self.s
@@ -268,13 +275,41 @@ class Interest:
     # --- what depends on what others have said ----------------------------------------------------------
 
     def proposals(self, mask: int) -> Iterator[Bundle]:
-        if self.view != self.promise:
+        if self.view != self.promise or self.halted:
             return
+        if self.s.bounds.certificates and self.s.leads(self.epoch, self.view) and self.height + 1 in self.window:
+            yield from self._proposals_with_certificates(mask)
         for height in self.window:
             word = self.facts.proposals[(self.epoch, self.view, height)] & mask
             if word and not self._taken(height):
                 for fact in bits(word):
                     yield (self.menu.said(fact),)
+
+    def _proposals_with_certificates(self, mask: int) -> Iterator[Bundle]:
+        """A Byzantine primary's block with any certificate that can be made, and with one of too few seals (P-11)."""
+        height, named = self.height + 1, self.height + 1 - self.s.bounds.window
+        if self._taken(height) or named < 1:
+            return
+        seals = tuple((p, mask & w) for p, w in list(self.facts.commits.items()) if p[2] == named)
+        memo, key = self.menu._memo, ("carrying", self.epoch, self.view, self.parent, seals)
+        if key not in memo:
+            memo[key] = [(self.menu.message(m),) for m in self._carrying(height, self.chain[named - 1], seals)]
+        yield from memo[key]
+
+    def _carrying(self, height: int, ancestor: bytes, seals: Any) -> Iterator[m.PrePrepare]:
+        s, leader = self.s, self.s.primary(self.epoch, self.view)
+        for (epoch, view, named, name), word in seals:
+            if self.menu.digest(name) != ancestor:
+                continue
+            signers = sorted({int(self.menu.locals.facts[fact][5]) for fact in bits(word)} | set(s.liars(epoch)))
+            for size in range(s.quorum(epoch) - 1, len(signers) + 1):
+                for chosen in combinations(signers, size):
+                    certificate = s.seals(epoch, view, named, ancestor, chosen).encode()
+                    label = f"a{s.seal_label(certificate)}"
+                    digest = s.block(self.parent, height, label, s.members(self.epoch)[leader], certificate)
+                    signature = s.sign_vote(self.epoch, leader, Kind.PRE_PREPARE, self.view, height, digest)
+                    place = (self.epoch, self.view, height, digest)
+                    yield m.PrePrepare(*place, s.proposals[digest], leader, signature)
 
     def votes(self, mask: int) -> Iterator[Bundle]:
         if self.halted:
@@ -290,7 +325,11 @@ class Interest:
             return
         for place, word in list(self.facts.commits.items()):
             if place[2] in self.window and place[0] == self.epoch and mask & word:
-                yield self._bundle(Kind.COMMIT, place, mask & word, mask)
+                bundle = self._bundle(Kind.COMMIT, place, mask & word, mask)
+                yield bundle
+                if self.s.bounds.certificates:  # whose seals come first makes the certificate
+                    for size in range(1, len(bundle)):
+                        yield from combinations(bundle, size)
 
     def _synced(self, mask: int) -> Iterator[Bundle]:
         """Who is no validator of the epoch follows by the host's sync."""
@@ -385,6 +424,11 @@ class Interest:
     def new_views(self, mask: int) -> Iterator[Bundle]:
         if self.halted:
             return
+        if self.s.bounds.wide:
+            for epoch in range(self.epoch):  # of earlier epochs: for a mutant that takes them
+                for view in range(1, self.s.last_view(epoch) + 1):
+                    for fact in bits(self.facts.new_views[(epoch, view)] & mask):
+                        yield (self.menu.said(fact),)
         for view in range(max(self.view + 1, self.promise), self.s.last_view(self.epoch) + 1):
             if self.s.leads(self.epoch, view):
                 for item in self.menu.false_new_views(mask, self.epoch, view):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from consensus import certificates, epochs, ingress, message_log, normal_case, view_change, wal_records
+from consensus import catch_up, certificates, epochs, ingress, message_log, normal_case, view_change, wal_records
 from consensus.core import Core, ViewState
 from consensus.message_log import MessageLog, Slot
 from consensus.messages import NewView
@@ -188,6 +188,17 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "M18 votes": mutant(
         "a restart knows what it voted", "crash", (wal_records, "restore", _forget(accepted=(), prepared=()))
+    ),
+    "M23": mutant(
+        "the chain rule",
+        "window",
+        (normal_case, "chain_rule", lambda core, slot, view, block_hash: True),
+    ),
+    "view survives": mutant(
+        "views are numbered within an epoch",
+        "edge-wide",
+        (epochs, "_enter_epoch", _view_survives),
+        (catch_up, "on_earlier_epoch", _old_new_view),
     ),
     "truncation": mutant(
         "a new segment knows the promise",

@@ -19,6 +19,7 @@ PROPERTIES = {
     "decided": "a NEW-VIEW entered after a decision re-proposes the decided block, or its base is not below it",
     "framed": "no evidence against an honest replica",
     "halt": "no replica halts",
+    "host": "blocks follow their parents into ledgers and executions; the certificate held is the one that is named",
 }
 _EXCLUDED = {
     "Delivered": "agreement",
@@ -29,6 +30,8 @@ _EXCLUDED = {
     "Prepare": "equivocation",
     "Commit": "equivocation",
 }
+_JUDGED = ("Commit", "Entered", "Framed", "Halt", "Broken")
+"""Facts that are judged by more than what they exclude."""
 
 
 class Properties:
@@ -37,11 +40,12 @@ class Properties:
     def __init__(self, setting: Setting, locals_: Locals, facts: Facts, only: frozenset[str] | None = None) -> None:
         self._s, self._locals, self._facts = setting, locals_, facts
         self._only = only
-        self._dull: set[int] = set()
-        """Facts that are judged by their rivals alone."""
 
     def judge(self, fact: int, mask: int) -> tuple[str, str] | None:
         """``mask`` holds all earlier facts."""
+        facts, kind = self._facts, self._locals.facts[fact][0]
+        if kind not in _JUDGED and not mask & (facts.rivals[fact] | facts.bars[fact]):
+            return None
         for name, explanation in self._fallen(fact, mask):
             if self._only is None or name in self._only:
                 return name, explanation
@@ -63,6 +67,8 @@ class Properties:
             found.append(("framed", tell(key)))
         elif kind == "Halt":
             found.append(("halt", tell(key)))
+        elif kind == "Broken":
+            found.append(("host", tell(key)))
         return found
 
     # --- decisions --------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ class Search:
         self.menu = Menu(self.setting, self.locals, self.facts)
         self.properties = Properties(self.setting, self.locals, self.facts, only)
         self.nodes = self.setting.honest
+        self._beginning: State = ((), 0)
         self.symmetry = Symmetry(bounds, self.nodes, self.locals)
         self._outcomes: dict[tuple[int, Bundle, int], Outcome | None] = {}
         self._events: list[tuple[int, Bundle]] = []
@@ -129,6 +130,9 @@ class Search:
         report = Report()
         seen: set[int] = set()
         first = self._first()
+        if self.setting.bounds.prelude is not None:
+            first = self._after_prelude(self.setting.bounds.prelude)
+        self._beginning = first
         seen.add(self.symmetry.canonical(first))
         self._remember(-1, -1)
         level: list[tuple[int, State]] = [(0, first)]
@@ -171,6 +175,40 @@ class Search:
     def _first(self) -> State:
         outcomes = [self.locals.begin(node) for node in self.nodes]
         return tuple(outcome.state for outcome in outcomes), self._word(outcomes)
+
+    def _after_prelude(self, view: int) -> State:
+        """Have the first epoch's validators alone come to its end, in a way that has decided its last block in ``view``
+        and has seen a NEW-VIEW of view 1; then leave to the rest of the search those who are in the next set."""
+        everybody = self.nodes
+        self.nodes = tuple(node for node in everybody if node in self.setting.nodes(0))
+        first = self._first()
+        seen, level, found = {first}, [first], None
+        while level and found is None:
+            following = []
+            for state in level:
+                for _, after, _ in self._successors(state):
+                    if after not in seen:
+                        seen.add(after)
+                        following.append(after)
+                        if found is None and self._is_over(after[1], view):
+                            found = after
+            level = following
+        assert found is not None
+        reached = dict(zip(self.nodes, found[0], strict=True))
+        self.nodes = tuple(node for node in everybody if node in self.setting.nodes(1))
+        begun = {node: self.locals.begin(node).state for node in self.nodes if node not in reached}
+        return tuple((reached | begun)[node] for node in self.nodes), found[1]
+
+    def _is_over(self, mask: int, view: int) -> bool:
+        facts = self.facts
+        last = self.setting.bounds.epoch_length - 1
+        liars = len(self.setting.liars(0))
+        decided = any(
+            (mask & word).bit_count() + liars >= self.setting.quorum(0)
+            for place, word in facts.commits.items()
+            if place[:3] == (0, view, last)
+        )
+        return decided and bool(facts.new_views[(0, 1)] & mask)
 
     @staticmethod
     def _word(outcomes: list[Outcome]) -> int:
@@ -237,7 +275,7 @@ class Search:
         while self._parents[number] >= 0:
             causes.append(self._causes[number])
             number = self._parents[number]
-        state, lines = self._first(), []
+        state, lines = self._beginning, []
         for cause in reversed(causes):
             place, bundle = self._events[cause]
             locals_, mask = state

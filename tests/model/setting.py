@@ -66,6 +66,10 @@ class Bounds:
     """Keep certificates of different signers and views apart, and let blocks carry any of them (P-11)."""
     wide: bool = False
     """Deliver all votes of a height at once, whatever they name: for mutants that miscount."""
+    slow: bool = False
+    """A block that is handed over for writing is in the ledger only when the host says so."""
+    prelude: int | None = None
+    """Begin when epoch 0 is over: its last block decided in this view and a NEW-VIEW of view 1 made; by a search."""
     swap: tuple[int, ...] = ()
     """Heights at which the Byzantine primary's two blocks are interchangeable."""
     alike: tuple[int, ...] = ()
@@ -107,6 +111,7 @@ class Setting:
         for epoch in self.epochs:
             self.schedule.add(epoch, self.members(epoch))
         self.names[GENESIS_HASH] = Name()
+        self._liars: dict[int, tuple[int, ...]] = {}
         self._certificates: dict[c.Digest, CommitCertificate] = {}
 
     # --- sets -------------------------------------------------------------------------------------------
@@ -131,7 +136,11 @@ class Setting:
 
     def liars(self, epoch: int) -> tuple[int, ...]:
         """Indexes of the Byzantine members."""
-        return tuple(i for i, node in enumerate(self.nodes(epoch)) if node in self.bounds.byzantine)
+        known = self._liars.get(epoch)
+        if known is None:
+            members = enumerate(self.nodes(epoch))
+            known = self._liars[epoch] = tuple(i for i, node in members if node in self.bounds.byzantine)
+        return known
 
     def leads(self, epoch: int, view: int) -> bool:
         """Whether a Byzantine member is the primary."""
