@@ -28,12 +28,18 @@ def liar(*nodes: int) -> frozenset[int]:
 
 
 SETS = ((0, 1, 2, 3), (4, 5, 6, 7))
+CALM = frozenset({"timer:2", "timer:3"})
+"""Only node 1 loses patience in epoch 0, which shortens the way to its end."""
 CHANGED = ((0, 1, 2, 3), (2, 3, 4, 5))
 
 CONFIGURATIONS: dict[str, Configuration] = {
     "primary": Configuration(
         "the primary of view 0 is Byzantine; two views",
         Bounds(byzantine=liar(0), views=(1,), swap=(1,), alike=(2, 3)),
+    ),
+    "patient": Configuration(
+        "the primary of view 0 is Byzantine and proposes one block; only node 1 loses patience by itself",
+        Bounds(byzantine=liar(0), views=(1,), labels=("a",), alike=(2, 3), lost=frozenset({"timer:2", "timer:3"})),
     ),
     "primary-wide": Configuration(
         "as primary; votes are also delivered where they do not belong",
@@ -55,6 +61,10 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "views-backup": Configuration("a backup is Byzantine; three views", Bounds(byzantine=liar(3))),
     "views-wide": Configuration(
         "as views; votes are also delivered where they do not belong", Bounds(byzantine=liar(0), swap=(1,), wide=True)
+    ),
+    "later": Configuration(
+        "the primary of view 1 is Byzantine and proposes one block; only node 0 loses patience by itself; three views",
+        Bounds(byzantine=liar(1), labels=("a",), lost=frozenset({"timer:2", "timer:3"})),
     ),
     "heights": Configuration(
         "the primary of view 0 is Byzantine; two heights, two views",
@@ -88,14 +98,22 @@ CONFIGURATIONS: dict[str, Configuration] = {
         "the primary of view 0 is Byzantine; every valid certificate of block 1 may be held, and carried by block 2",
         Bounds(byzantine=liar(0), heights=2, views=(1,), labels=("a",), certificates=True),
     ),
+    "certificates-window": Configuration(
+        "W = 2; as certificates: block 3 names any valid certificate of block 1; one view",
+        Bounds(byzantine=liar(0), heights=3, views=(0,), window=2, labels=("a",), certificates=True),
+    ),
     "edge": Configuration(
         "disjoint sets: the last block of epoch 0 is decided in view 0, a NEW-VIEW of view 1 is left over; in epoch 1 "
         "the primary of view 1 is Byzantine",
-        Bounds(sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=0, swap=(2,)),
+        Bounds(
+            sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=0, swap=(2,), lost=CALM
+        ),
     ),
     "edge-later": Configuration(
         "as edge; the last block is decided in view 1",
-        Bounds(sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=1, swap=(2,)),
+        Bounds(
+            sets=SETS, byzantine=liar(0, 6), heights=2, views=(1, 1), epoch_length=2, prelude=1, swap=(2,), lost=CALM
+        ),
     ),
     "edge-changed": Configuration(
         "two of four stay over the edge; in epoch 1 the primary of view 1 is Byzantine",
@@ -112,7 +130,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
             prelude=0,
             swap=(2,),
             wide=True,
-            lost=frozenset({"timer:4", "timer:5", "timer:7"}),
+            lost=CALM | {"timer:4", "timer:5", "timer:7"},
         ),
     ),
     "window": Configuration(
@@ -141,6 +159,10 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "window-crash": Configuration(
         "W = 2; the primary of view 0 is Byzantine, a backup dies once, ledgers are written slowly",
         Bounds(byzantine=liar(0), heights=2, views=(1,), window=2, swap=(1, 2), crashes=1, crashing=liar(2), slow=True),
+    ),
+    "window-later": Configuration(
+        "W = 2; the primary of view 1 is Byzantine and proposes one block; only node 0 loses patience; three views",
+        Bounds(byzantine=liar(1), heights=2, window=2, labels=("a",), lost=frozenset({"timer:2", "timer:3"})),
     ),
     "slow": Configuration(
         "W = 1; the primary of view 1 is Byzantine, ledgers are written slowly; two heights",

@@ -160,7 +160,7 @@ class _Walk:
         return (kind, *((k, self.of(v)) for k, v in parts))
 
     def promises(self, heard: dict[int, m.ViewChange]) -> frozenset[Any]:
-        """Without their senders' numbers, which the messages hold themselves."""
+        """Own ones: others' are forgotten. Without the sender's number, which the message holds itself."""
         return frozenset(message_key(self.s, change) for change in heard.values())
 
     def slot(self, slot: Slot) -> Any:

@@ -73,9 +73,7 @@ def _copy_object(value: Any) -> Any:
 
 
 def forget(core: Core) -> None:
-    """Drop what has been heard to no effect, as if it had not arrived yet: it can arrive again (README, "bundles").
-
-    Others' promises stay with who leads their view, since it builds on them."""
+    """Drop what has been heard to no effect, as if it had not arrived yet: it can arrive again (README, "bundles")."""
     for slot in core.log.slots.values():
         slot.prepares = {s: by for s, by in slot.prepares.items() if s == core.index}
         slot.commits = {s: by for s, by in slot.commits.items() if s == core.index}
@@ -83,11 +81,7 @@ def forget(core: Core) -> None:
         slot.refused.clear()
     sync = core.sync
     sync.complaints.clear()
-    sync.view_changes = {
-        sender: change
-        for sender, change in sync.view_changes.items()
-        if sender == core.index or core.primary(change.view) == core.index
-    }
+    sync.view_changes = {s: change for s, change in sync.view_changes.items() if s == core.index}
 
 
 # --- local states -------------------------------------------------------------------------------------
@@ -190,13 +184,17 @@ class Locals:
         self.steps += 1
         facts: list[int] = []
         try:
-            self._work_off(local, events, items, facts)
+            self.work_off(local, events, items, facts)
         except Broken as error:
             facts.append(self.fact(("Broken", local.node, str(error))))
-        forget(local.core)
-        return Outcome(self.state(self._key(local), local), tuple(dict.fromkeys(facts)))
+        return Outcome(self.number(local), tuple(dict.fromkeys(facts)))
 
-    def _work_off(self, local: Local, events: list[c.Event], items: tuple[Item, ...], facts: list[int]) -> None:
+    def number(self, local: Local) -> int:
+        """The number of a node's state, which is changed to its normal form."""
+        forget(local.core)
+        return self.state(self._key(local), local)
+
+    def work_off(self, local: Local, events: list[c.Event], items: tuple[Item, ...], facts: list[int]) -> None:
         queue: deque[c.Event | Item] = deque([*events, *items])
         for _ in range(EVENTS_MAX):
             if not queue:

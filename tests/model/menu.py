@@ -351,7 +351,7 @@ class Interest:
             said = [self.menu.said(fact) for fact in bits(word)]
             digest = self.menu.digest(name)
             for liar in self.liars:
-                if kind is Kind.COMMIT or liar != self.s.primary(epoch, view):
+                if kind is Kind.COMMIT or liar != self.s.primary(epoch, view) or self.s.bounds.wide:
                     said.append(self.menu.message(self.s.vote(kind, epoch, view, height, digest, liar)))
             memo[key] = tuple(said)
         return memo[key]

@@ -150,6 +150,24 @@ def _old_new_view(core: Core, message: Any) -> None:
         view_change.on_new_view(core, message)
 
 
+def _count_primary(core: Core, message: Any) -> None:
+    core.report(core.log.add_prepare(message))
+
+
+def _matching_with_primary(self: Slot, view: int, block_hash: bytes, primary: int) -> Any:
+    return message_log._matching(self.prepares, view, block_hash, without=None)
+
+
+def _report_up_to_the_gap(core: Core) -> Any:
+    """Own prepared certificates above the base, up to the first height without one."""
+    entries = []
+    height = core.height + 1
+    while (slot := core.log.slots.get(height)) is not None and slot.prepared is not None:
+        entries.append(slot.prepared)
+        height += 1
+    return tuple(entries)
+
+
 def mutant(rule: str, configuration: str, *patches: Patch) -> Mutant:
     return Mutant(rule, configuration, patches)
 
@@ -163,16 +181,23 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "M2": mutant(
         "committed needs Q seals",
-        "primary",
+        "patient",
         (normal_case, "committed_quorum", _one_less),
         (view_change, "verify_commit_certificate", _short_commit),
         (ingress, "verify_commit_certificate", _short_commit),
+    ),
+    "M4": mutant(
+        "the primary's PREPARE does not count",
+        "primary-wide",
+        (ingress, "_check_place", lambda message, schedule, members: None),
+        (normal_case, "on_prepare", _count_primary),
+        (Slot, "matching_prepares", _matching_with_primary),
     ),
     "M6": mutant("votes count for their block only", "primary-wide", (message_log, "_matching", _any_block)),
     "M7": mutant("votes count in their view only", "views-wide", (message_log, "_matching", _any_view)),
     "M8": mutant("COMMIT only when prepared", "primary", (normal_case, "_commit_if_prepared", _commit_at_once)),
     "M9": mutant("one PRE-PREPARE for each place", "primary-wide", (MessageLog, "add_pre_prepare", _keeps_the_last)),
-    "M10": mutant("the certificate of the highest view", "views", (view_change, "choose_new_view", _lowest_view)),
+    "M10": mutant("the certificate of the highest view", "later", (view_change, "choose_new_view", _lowest_view)),
     "M11": mutant(
         "a NEW-VIEW needs Q VIEW-CHANGEs",
         "next-wide",
@@ -193,6 +218,12 @@ MUTANTS: dict[str, Mutant] = {
         "the chain rule",
         "window",
         (normal_case, "chain_rule", lambda core, slot, view, block_hash: True),
+    ),
+    "M23 silent": mutant(
+        "the chain rule, where nothing notices",
+        "window",
+        (normal_case, "chain_rule", lambda core, slot, view, block_hash: True),
+        (view_change, "prepared_entries", _report_up_to_the_gap),
     ),
     "view survives": mutant(
         "views are numbered within an epoch",

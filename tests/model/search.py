@@ -117,6 +117,8 @@ class Search:
         self.properties = Properties(self.setting, self.locals, self.facts, only)
         self.nodes = self.setting.honest
         self._beginning: State = ((), 0)
+        self.seen: set[int] = set()
+        """Canonical forms of all states found."""
         self.symmetry = Symmetry(bounds, self.nodes, self.locals)
         self._outcomes: dict[tuple[int, Bundle, int], Outcome | None] = {}
         self._events: list[tuple[int, Bundle]] = []
@@ -128,7 +130,7 @@ class Search:
         """Search until a property falls, nothing is new, ``limit`` distinct states are found or time is up."""
         began = time.monotonic()
         report = Report()
-        seen: set[int] = set()
+        seen = self.seen
         first = self._first()
         if self.setting.bounds.prelude is not None:
             first = self._after_prelude(self.setting.bounds.prelude)

@@ -11,7 +11,7 @@ import pytest
 from tests.model.configurations import CONFIGURATIONS, explore
 from tests.model.mutants import MUTANTS, mutated
 
-STATES = 2_500
+STATES = 400
 """Of each configuration here: some seconds together."""
 LONG = {"M7", "M10"}
 """Mutants that need three views: README says after how many states they die."""
@@ -22,7 +22,7 @@ def test_nothing_falls_within_the_first_states(name: str) -> None:
     """Breadth first, the nearest states to the beginning: no property falls where no more than f are faulty."""
     report = explore(name, STATES)
     assert report.violation is None, "\n".join([str(report.violation), *report.trace])
-    assert report.states >= STATES
+    assert report.states >= STATES or report.exhausted
 
 
 @pytest.mark.parametrize("name", [name for name, c in CONFIGURATIONS.items() if c.violates])
@@ -47,7 +47,7 @@ def test_a_search_is_the_same_every_time() -> None:
     """States, transitions and numbers of local states do not depend on the hash seed."""
     code = (
         "from tests.model.configurations import explore; "
-        "r = explore('next', 1500); print(r.levels, r.transitions, r.steps)"
+        "r = explore('next', 800); print(r.levels, r.transitions, r.steps)"
     )
     seen = set()
     for seed in ("1", "2"):
