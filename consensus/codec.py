@@ -13,7 +13,7 @@ from typing import Any
 
 from consensus.certificates import SIGNATURE_BYTES, CommitCertificate, PreparedCertificate
 from consensus.domain import Kind
-from consensus.errors import ImpossibleState, MalformedMessage
+from consensus.errors import MalformedMessage
 from consensus.messages import (
     Commit,
     Complain,
@@ -68,7 +68,7 @@ class Writer:
 
     def fixed(self, data: bytes, width: int) -> Writer:
         if len(data) != width:
-            raise ImpossibleState(f"a field of {width} bytes got {len(data)}")
+            raise ValueError(f"a field of {width} bytes got {len(data)}")
         self._parts.append(data)
         return self
 

@@ -10,7 +10,7 @@ from consensus import codec, wal_records
 from consensus.certificates import CommitCertificate
 from consensus.domain import Kind
 from consensus.errors import MalformedMessage
-from consensus.messages import Status, WireMessage
+from consensus.messages import Prepare, Status, WireMessage
 from consensus.wal_records import WalRecord
 
 from . import strategies as s
@@ -106,3 +106,9 @@ def test_a_damaged_record_is_refused_or_canonical(record: WalRecord, data: st.Da
     except MalformedMessage:
         return
     assert wal_records.encode(found) == bytes(raw)
+
+
+def test_a_field_of_another_width_is_never_encoded() -> None:
+    """Our own mistake, not a peer's: the encoder stops rather than make bytes that nobody can read."""
+    with pytest.raises(ValueError, match="31"):
+        codec.encode_message(Prepare(0, 0, 1, bytes(31), 0, bytes(65)))
