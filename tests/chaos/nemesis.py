@@ -8,9 +8,10 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
+from node.app.process import STOP_LIMIT_S
 from node.cli.network import processes
 from tests.chaos.banks import DATA_PARTS, Banks
-from tests.chaos.history import History, Recovery
+from tests.chaos.history import History, Life, Recovery
 from tests.chaos.plan import BANKS, CLOCK_KINDS, LINK_KINDS, ROLLBACK_KINDS, Fault, Round
 from tests.chaos.rpc import Doors, NoAnswer
 from tests.chaos.watcher import Watcher
@@ -26,6 +27,7 @@ ANSWER_TIMEOUT_S = 60.0
 """How long a bank that was started may take to answer, on a loaded machine."""
 LEVEL_TIMEOUT_S = 60.0
 HALT_SETTLE_S = 0.5
+HALTING = b'"node halts"'
 
 
 class Nemesis:
@@ -50,8 +52,8 @@ class Nemesis:
         self._clock = clock
         self._say = say
         self._link_faults: list[Fault] = []
-        self._excused: set[int] = set()
-        """Banks that may have ended by themselves in this round (a full disk)."""
+        self._excused: set[Life] = set()
+        """Processes that may end by themselves: their disk was full."""
         self._copied: dict[int, int] = {}
         """Bank -> height of the chain when its data were last copied."""
         self.done: Counter[str] = Counter()
@@ -62,7 +64,6 @@ class Nemesis:
         """All faults of a round, everything healed, and the chain moving again (or the bound over)."""
         self._say(f"{self._clock():7.1f} s  height {self._watcher.height:6}  {one}")
         self.rounds.append(one)
-        self._excused.clear()
         await asyncio.gather(*(self._carry_out(fault) for fault in one.faults))
         await self.heal()
         healed, height = self._clock(), self._watcher.height
@@ -87,7 +88,7 @@ class Nemesis:
         await self._banks.start(*range(BANKS))
 
     def _note_end(self, bank: int) -> None:
-        if bank not in self._excused:
+        if self._banks.life(bank) not in self._excused:
             tail = processes.log_tail(self._banks.folder(bank))
             self._history.remarks.append(f"bank {bank} ended by itself at {self._clock():.1f} s:\n{tail}")
 
@@ -186,7 +187,8 @@ class Nemesis:
     async def _fill_disk(self, fault: Fault) -> None:
         """The bank stops rather than vote without a record; started again with room, it votes."""
         (bank,) = fault.banks
-        self._excused.add(bank)
+        self._excused.add(self._banks.life(bank))
+        log_bytes = self._banks.folder(bank).log_file.stat().st_size
         try:
             struck = self._banks.limit_file_size(bank, int(fault.amount))
         except PermissionError:
@@ -198,8 +200,12 @@ class Nemesis:
         await asyncio.sleep(fault.duration_s)
         self._banks.limit_file_size(bank, None)
         await asyncio.sleep(HALT_SETTLE_S)
-        if not self._banks.is_running(bank):
-            await self._banks.start(bank)
+        for _ in range(int(STOP_LIMIT_S / HALT_SETTLE_S)):
+            said = self._banks.folder(bank).log_file.read_bytes()[log_bytes:]
+            if not self._banks.is_running(bank) or HALTING not in said:
+                break
+            await asyncio.sleep(HALT_SETTLE_S)  # it halts, and is still closing what it has open
+        await self._banks.start(bank)
 
     # --- older data -----------------------------------------------------------------------------------
 
