@@ -1,4 +1,4 @@
-"""The sentences of the PBFT paper (Castro and Liskov, OSDI 1999) that we keep, one test each, in the paper's words.
+"""The sentences of the PBFT paper (Castro and Liskov, OSDI 1999) that we keep, one test each, in the paper's terms.
 
 A docstring gives the section and the rule as we put it. What we do not keep stands in README.md with the reason. Where
 the paper says 2f + 1 we take Q, which is 2f + 1 for n = 3f + 1; replica 0 is the primary of view 0, and heights are
@@ -299,7 +299,7 @@ def test_4_3_the_low_mark_is_the_last_stable_checkpoint() -> None:
 
 
 def test_4_3_the_proof_of_a_checkpoint_serves_whoever_lacks_it() -> None:
-    """4.3 and 5.3: the proof of the stable checkpoint brings a replica that fell behind up to it."""
+    """4.3: the proof of the stable checkpoint brings a replica that fell behind up to it."""
     stage = begun()
     stage.partition([0, 1, 2])
     stage.commit_one()
@@ -482,7 +482,7 @@ def test_4_5_2_a_faulty_primary_lasts_at_most_f_views() -> None:
     assert set(stage.views(*living)) == {2}
 
 
-# --- 4.6 Non-determinism, 5 Implementation --------------------------------------------------------------
+# --- 4.6 Non-determinism, and the journal version's implementation --------------------------------------------------------------
 
 
 def test_4_6_the_primary_chooses_the_time_and_backups_check_it() -> None:
@@ -500,8 +500,8 @@ def test_4_6_the_primary_chooses_the_time_and_backups_check_it() -> None:
         assert bool(stage.spoke("PREPARE", at, height=2)) == taken
 
 
-def test_5_1_requests_reach_backups_that_missed_them() -> None:
-    """5.1 and 5.2: what a replica lacks it gets again after a status exchange: a lost PRE-PREPARE comes with the next
+def test_journal_requests_reach_backups_that_missed_them() -> None:
+    """Retransmission (TOCS 2002): what a replica lacks it gets again after a status exchange: a lost PRE-PREPARE comes with the next
     STATUS, from the primary."""
     stage = begun()
     stage.work()
@@ -514,8 +514,8 @@ def test_5_1_requests_reach_backups_that_missed_them() -> None:
     assert len(stage.spoke("PREPARE", 3, height=2)) == 1
 
 
-def test_5_2_lost_votes_come_again_by_status() -> None:
-    """5.2: PREPAREs and COMMITs that are lost are sent again to whoever says by STATUS that it stands there."""
+def test_journal_lost_votes_come_again_by_status() -> None:
+    """Retransmission (TOCS 2002): PREPAREs and COMMITs that are lost are sent again to whoever says by STATUS that it stands there."""
     stage = begun()
     stage.work()
     stage.deliver("PRE-PREPARE")
@@ -527,7 +527,7 @@ def test_5_2_lost_votes_come_again_by_status() -> None:
     assert stage.heights() == [2, 2, 2, 2]
 
 
-def test_5_execution_that_is_refused_gets_no_vote() -> None:
+def test_ours_execution_that_is_refused_gets_no_vote() -> None:
     """Ours beside the paper: the block is executed before PREPARE, so that a seal vouches for the result."""
     stage, message = proposed()
     stage.verdict = lambda index, effect: Verdict.INVALID
