@@ -482,7 +482,7 @@ def test_4_5_2_a_faulty_primary_lasts_at_most_f_views() -> None:
     assert set(stage.views(*living)) == {2}
 
 
-# --- 4.6 Non-determinism, and the journal version's implementation --------------------------------------------------------------
+# --- 4.6 Non-determinism, and the journal version's implementation ---------------------------------------
 
 
 def test_4_6_the_primary_chooses_the_time_and_backups_check_it() -> None:
@@ -501,8 +501,8 @@ def test_4_6_the_primary_chooses_the_time_and_backups_check_it() -> None:
 
 
 def test_journal_requests_reach_backups_that_missed_them() -> None:
-    """Retransmission (TOCS 2002): what a replica lacks it gets again after a status exchange: a lost PRE-PREPARE comes with the next
-    STATUS, from the primary."""
+    """Retransmission (TOCS 2002): what a replica lacks it gets again after a status exchange: a lost PRE-PREPARE
+    comes with the next STATUS, from the primary."""
     stage = begun()
     stage.work()
     stage.lose("PRE-PREPARE", to=3)
@@ -515,7 +515,8 @@ def test_journal_requests_reach_backups_that_missed_them() -> None:
 
 
 def test_journal_lost_votes_come_again_by_status() -> None:
-    """Retransmission (TOCS 2002): PREPAREs and COMMITs that are lost are sent again to whoever says by STATUS that it stands there."""
+    """Retransmission (TOCS 2002): PREPAREs and COMMITs that are lost are sent again to whoever says by STATUS that it
+    stands there."""
     stage = begun()
     stage.work()
     stage.deliver("PRE-PREPARE")
