@@ -8,7 +8,7 @@ from typing import Any
 from consensus import types as c
 from consensus.errors import MalformedBlock
 from node.engine.wal import WalFailed
-from tests.simulation.blocks import TRANSACTIONS_MAX, SimulatedBlock, block_hash, decode_block
+from tests.simulation.blocks import SimulatedBlock, block_hash, decode_block
 from tests.simulation.disk import PowerCut
 from tests.simulation.host import Host
 from tests.simulation.ledger import CHANGES_FROM, execute
@@ -120,9 +120,10 @@ def _finish_build(host: Host, effect: c.BuildBlock) -> None:
     proposal = None
     if parent is not None and host.random.random() >= host.world.options.build_failure:
         used = host.ledger.used(parent, tuple(host.pool))
+        limit = host.world.options.block_transactions
         waiting = (number for number in host.pool if number not in used)
         # Set changes first: they must not wait for a load that is more than the blocks hold.
-        transactions = tuple(sorted(waiting, key=lambda number: (number < CHANGES_FROM, number))[:TRANSACTIONS_MAX])
+        transactions = tuple(sorted(waiting, key=lambda number: (number < CHANGES_FROM, number))[:limit])
         if transactions or effect.even_empty:
             time = max(host.unix_s(), parent.timestamp + host.world.config.strict_timestamps)
             early_s = time - host.world.config.tolerance_s - host.unix_s()

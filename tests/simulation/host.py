@@ -156,7 +156,8 @@ class Host:
         self.world.links.started(self)
         self._reported = (False, None, False)
         self.update_work()
-        self._follow()
+        if self.world.options.sets:  # else every node is a validator for ever
+            self._follow()
 
     def crash(self) -> None:
         """Die now: everything volatile is gone, and the disk keeps what it keeps."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from consensus import codec
 from consensus import messages as m
+from consensus.errors import ConsensusError
 
 HUGE = (0, 1, (1 << 31) - 1, 1 << 32, codec.MAX_VIEW, codec.MAX_VIEW + 1, 1 << 63, (1 << 64) - 1)
 """Integers at the edges of widths and limits."""
@@ -22,7 +23,7 @@ def mutate(random: Random, message: m.WireMessage) -> m.WireMessage:
         changed = _change(random, message)
         try:
             codec.encode_message(changed)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, ConsensusError):
             continue
         return changed  # type: ignore[no-any-return]
     return message

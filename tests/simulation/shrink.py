@@ -30,6 +30,7 @@ OFF: dict[str, Any] = {
     "edge_crash": 0.0,
     "cut_gap_us": 0,
     "adaptive": False,
+    "commit_loss": 0.0,
     "pause_gap_us": 0,
     "full_disk_gap_us": 0,
     "slow_sync": 0.0,

@@ -14,7 +14,7 @@ from tests.simulation.world import World
 def test_a_healed_core_commits_within_the_bound() -> None:
     """At the typical parameters (n = 4, delta 50 ms, T0 1 s, Tmax 30 s) every core commits three new heights within B,
     then what waited at GST, then stands at one height; half of them within 3 s of virtual time, 99 % within 35 s."""
-    summary = run_batch("liveness", range(60))
+    summary = run_batch("liveness", range(40))
     print("\n".join(summary.lines()))
     assert_clean(summary, "liveness")
     times = sorted(summary.recoveries_us)

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from tests.simulation.host import Host
     from tests.simulation.world import World
 
-_SAME_FOR_ALL = (m.PrePrepare, m.Prepare, m.Commit, m.Complain, m.Status)
-"""Messages whose verification asks of the receiver only whether it knows their epoch."""
-
 
 class Envelope:
-    """One message on its way to several. ``good``: verified, or sent by an honest bank in a run that is not about the
-    wire, where nothing is encoded and decoded for its own sake."""
+    """One message on its way to several.
 
-    __slots__ = ("_raw", "good", "message")
+    Whether a message is valid depends on the receiver only through the epochs that it knows. So one verification
+    counts for all who know them; and what an honest bank sends is believed, in runs that are not about the wire."""
 
-    def __init__(self, message: m.WireMessage, good: bool) -> None:
+    __slots__ = ("_raw", "epochs", "message", "valid")
+
+    def __init__(self, message: m.WireMessage, trusted: bool) -> None:
         self.message = message
-        self.good = good
+        self.valid: bool | None = True if trusted else None
+        """None until somebody who knows all epochs has verified it."""
+        self.epochs = epochs_of(message)
         self._raw = b""
 
     @property
@@ -35,6 +36,15 @@ class Envelope:
         if not self._raw:
             self._raw = codec.encode_message(self.message)
         return self._raw
+
+
+def epochs_of(message: m.WireMessage) -> frozenset[int]:
+    """The epochs whose sets a receiver must know to judge ``message``."""
+    if isinstance(message, m.Repair):
+        return frozenset(certificate.epoch for certificate in message.certificates)
+    changes = message.view_changes if isinstance(message, m.NewView) else (message,)
+    bases = (change.base_certificate for change in changes if isinstance(change, m.ViewChange))
+    return frozenset((message.epoch, *(base.epoch for base in bases if base is not None)))
 
 
 class Wire:
@@ -46,10 +56,12 @@ class Wire:
     def carry(self, source: int, targets: tuple[int, ...], message: m.WireMessage) -> None:
         """Send one consensus message to some."""
         world = self._world
-        trusted = not world.options.wire and not world.hosts[source].faulty and isinstance(message, _SAME_FOR_ALL)
-        envelope = Envelope(message, trusted)
+        envelope = Envelope(message, trusted=not world.options.wire and not world.hosts[source].faulty)
         world.counts["messages"] += len(targets)
+        loss = world.options.commit_loss
         for target in targets:
+            if loss and not world.healed and isinstance(message, m.Commit) and world.scheduler.random.random() < loss:
+                continue
             world.network.send(source, target, lambda target=target: self._arrive(source, target, envelope))
 
     def _arrive(self, source: int, target: int, envelope: Envelope) -> None:
@@ -57,22 +69,31 @@ class Wire:
         host = world.hosts[target]
         if not host.alive:
             return
-        message: m.Message = envelope.message
-        schedule = host.replica.schedule
-        # What does not depend on the receiver is verified once for all of them, unless this run is about the wire.
-        if not envelope.good or not schedule.knows(message.epoch):  # type: ignore[union-attr]
-            try:
-                peer = world.hosts[source].address
-                message = ingress.verify(envelope.raw, peer, schedule, world.verifier, decode_header)
-            except ConsensusError as error:
-                world.counts["refused"] += 1
-                if world.verbose:
-                    world.trace(host, "refused", f"{type(message).__name__} of {source}: {error}")
-                return
-            envelope.good = isinstance(message, _SAME_FOR_ALL) and not world.options.wire
+        message: m.Message | None = envelope.message
+        known = all(map(host.replica.schedule.knows, envelope.epochs))
+        if not known or envelope.valid is None or world.options.wire:
+            message = self._verify(host, source, envelope)
+            if known:
+                envelope.valid = message is not None
+        elif not envelope.valid:
+            message = None
+        if message is None:
+            world.counts["refused"] += 1
+            return
         if isinstance(message, m.PrePrepare):
             world.monitors.arrived(host, message)
         host.receive(source, message)
+
+    def _verify(self, host: Host, source: int, envelope: Envelope) -> m.Message | None:
+        """What ingress makes of the bytes; None where it refuses them."""
+        world = self._world
+        try:
+            peer = world.hosts[source].address
+            return ingress.verify(envelope.raw, peer, host.replica.schedule, world.verifier, decode_header)
+        except ConsensusError as error:
+            if world.verbose:
+                world.trace(host, "refused", f"{type(envelope.message).__name__} of {source}: {error}")
+            return None
 
     def ask(self, host: Host, peer: int, question: Callable[[Host], object], answer: Callable[..., None]) -> None:
         """A request to ``peer`` and its answer, over the same links as everything else."""
