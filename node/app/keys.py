@@ -22,11 +22,14 @@ class NodeKeys:
         return self.validator if self.validator is not None else self.business
 
     @classmethod
-    def load(cls, directory: Path, *, observer: bool) -> NodeKeys:
-        """Open the keystores with the passwords beside them. ConfigError or PermissionDenied names the file."""
+    def load(cls, directory: Path, *, observer: bool, business: PrivateKey | None = None) -> NodeKeys:
+        """Open the keystores with the passwords beside them (``business``: that one is open already). ConfigError or
+        PermissionDenied names the file."""
+        validator = None if observer else open_key(directory, "validator")
+        return cls(validator, business or open_key(directory, "business"))
 
-        def open_key(use: str) -> PrivateKey:
-            password = read_secret_file(directory / f"{use}.password").decode().strip()
-            return load_keystore(directory / f"{use}.json", password)
 
-        return cls(None if observer else open_key("validator"), open_key("business"))
+def open_key(directory: Path, use: str) -> PrivateKey:
+    """One keystore, by the password beside it."""
+    password = read_secret_file(directory / f"{use}.password").decode().strip()
+    return load_keystore(directory / f"{use}.json", password)

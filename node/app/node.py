@@ -17,9 +17,10 @@ from consensus.replica import Replica
 from consensus.validators import epoch_of
 from contracts.addresses import CONSORTIUM
 from node import permissioning
+from node.app import new_key
 from node.app.desk import make_desk
 from node.app.doors import Doors
-from node.app.keys import NodeKeys
+from node.app.keys import NodeKeys, open_key
 from node.chain.genesis import Genesis
 from node.clock import CLOCK_FILE, Clock, SteppedClock, SystemClock
 from node.config import NodeConfig
@@ -59,9 +60,12 @@ class Node:
         directory = config.directory
         genesis = Genesis.load(directory / "genesis.json")
         observer = config.node.role == "observer"
-        self.keys = NodeKeys.load(directory / "keystore", observer=observer)
+        business = open_key(directory / "keystore", "business")
         self.clock: Clock = _open_clock(directory, genesis)
         self.ledger = Ledger.open(directory / "chain", genesis)
+        if not observer:
+            new_key.take_up(directory, business.address, self.ledger)
+        self.keys = NodeKeys.load(directory / "keystore", observer=observer, business=business)
         self.writer = LedgerWriter(self.ledger)
         self.pool = TransactionPool(genesis, self.ledger.state.head, permissioning, self.clock.monotonic_us)
         self.network = self._make_network(config)
@@ -69,7 +73,7 @@ class Node:
         self._consensus_config = consensus_config(genesis, self.ledger.genesis_hash)
         self._wal: WriteAheadLog | None = None
         self.engine: Engine | None = None if observer else self._make_engine(self.keys.validator)
-        self.syncer = self._make_syncer(follow=observer)
+        self.syncer = self._make_syncer()
         self._serve_snapshots()
         self.desk, self.governance = make_desk(self)
         self.doors = Doors(self)
@@ -226,6 +230,8 @@ class Node:
             reason = f"the write-ahead log cannot be trusted: {error}"
             _log.error("node does not vote", reason=reason)
             return None, replace(wal_records.restore((), ledger), refuse_to_vote=reason)
+        if new_key.waits(self.config.directory) and not restored.refuse_to_vote:
+            restored = replace(restored, refuse_to_vote="a next validator key waits for the members' vote (P-18)")
         if restored.refuse_to_vote:
             _log.error("node does not vote", reason=restored.refuse_to_vote)
         elif restored.committed_floor > ledger.height:
@@ -250,7 +256,7 @@ class Node:
             wal_lsn=ledger.chain.wal_lsn(),
         )
 
-    def _make_syncer(self, *, follow: bool) -> Syncer:
+    def _make_syncer(self) -> Syncer:
         return Syncer(
             network=self.network,
             chain=self.ledger.chain,
@@ -259,8 +265,8 @@ class Node:
             import_block=self._import_block,
             clock=self.clock,
             block_bytes_max=self.ledger.parameters.limits.block_bytes_max,
-            find_proposal=None if follow else self._find_proposal,
-            follow=follow,
+            find_proposal=None if self.engine is None else self._find_proposal,
+            follow=self._follows,
             on_failure=self._failed,
         )
 
@@ -294,6 +300,10 @@ class Node:
                 self.metrics.blocks.inc()
                 self.metrics.transactions.inc(len(executed.block.transactions))
 
+    def _follows(self) -> bool:
+        """Nobody broadcasts votes to a node that is no validator of the next height (duty 14): it follows the head."""
+        return self.engine is None or self.keys.transport.address not in self.ledger.next_validators
+
     # Engine and sync are siblings that need each other: the root stands between them.
     async def _fetch_block(self, height: int, block_hash: bytes, hints: tuple[bytes, ...]) -> c.Proposal | None:
         return await self.syncer.fetch_block(height, block_hash, hints)
@@ -310,7 +320,8 @@ class Node:
         self.syncer.block_committed(header.number, header.hash)
         self._note_head()
         self.doors.block_committed()
-        if Address(CONSORTIUM) in executed.state_update.write_set.storage:
+        edge = (header.number + 1) % self.ledger.parameters.epoch_length == 0
+        if edge or Address(CONSORTIUM) in executed.state_update.write_set.storage:
             self.network.reauthorise()
 
     def _note_head(self) -> None:
@@ -319,12 +330,15 @@ class Node:
         self.metrics.pool_size.set(len(self.pool))
 
     def _role_of(self, address: Address) -> PeerRole | None:
-        """Validators past and present may connect (P-13: they serve an edge's blocks), observers while active."""
-        state = self.ledger.state.head()
-        if address in self.ledger.next_validators or permissioning.member_by_validator(state, address) is not None:
+        """Validators of the next height may connect (those of a bank that has left, until their edge), of active
+        members also validators to come and of the past (P-13: they serve an edge's blocks), and observers."""
+        if address in self.ledger.next_validators:
             return PeerRole.VALIDATOR
-        member = permissioning.member_by_address(state, address)
-        return PeerRole.OBSERVER if member is not None and member.active else None
+        state = self.ledger.state.head()
+        member = permissioning.member_by_validator(state, address) or permissioning.member_by_address(state, address)
+        if member is None or not member.active:
+            return None
+        return PeerRole.VALIDATOR if address == member.validator_address else PeerRole.OBSERVER
 
     async def _follow_clock(self, clock: SteppedClock) -> None:
         """P-19: at each step of the test clock, every replica owes a block with the new time."""

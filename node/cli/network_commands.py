@@ -30,7 +30,15 @@ TestClock = Annotated[
     str | None, typer.Option("--test-clock", help="Begin at this ISO date or UTC time and allow `advance`.")
 ]
 
+EpochLength = Annotated[int, typer.Option("--epoch-length", help="Heights between two edges at which sets change.")]
+ActivationDelay = Annotated[
+    int, typer.Option("--activation-delay", help="Blocks from a change of the set to its earliest edge.")
+]
+
 DEFAULT_CHAIN_ID = 853_600
+EPOCH_LENGTH = 100
+ACTIVATION_DELAY = 10
+"""As genesis making has them; it is not loaded for a command's help."""
 
 
 @app.command()
@@ -42,10 +50,13 @@ def init(
     chain_id: ChainId = DEFAULT_CHAIN_ID,
     strict_time: StrictTime = False,
     clock: TestClock = None,
+    epoch_length: EpochLength = EPOCH_LENGTH,
+    activation_delay: ActivationDelay = ACTIVATION_DELAY,
     as_json: AsJson = False,
 ) -> None:
     """Write one folder for each bank, with keys, certificates and genesis; the authority's key in its own."""
-    network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock)
+    edges = (epoch_length, activation_delay)
+    network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock, edges)
     _print(network, as_json)
 
 
@@ -58,13 +69,16 @@ def up(
     chain_id: ChainId = DEFAULT_CHAIN_ID,
     strict_time: StrictTime = False,
     clock: TestClock = None,
+    epoch_length: EpochLength = EPOCH_LENGTH,
+    activation_delay: ActivationDelay = ACTIVATION_DELAY,
     as_json: AsJson = False,
 ) -> None:
     """Start every node and return when block 1 is final on every bank; init first where there is nothing yet."""
     if (directory / NETWORK_FILE).exists():
         network = load_network(directory)
     else:
-        network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock)
+        edges = (epoch_length, activation_delay)
+        network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock, edges)
     from node.cli.network.files import with_free_ports
 
     network = with_free_ports(network)
@@ -93,6 +107,57 @@ def start(bank: Annotated[str, typer.Argument(help="Short name of a bank or obse
     processes.start(node)
     processes.wait_for_height([node], 0)
     typer.echo(f"{bank} runs at {node.rpc_url}")
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Short name: a sample bank's, or with --full-name, --bic and --place.")],
+    directory: Dir,
+    role: Annotated[str, typer.Option("--role", help="bank, auditor or regulator.")] = "bank",
+    full_name: Annotated[str | None, typer.Option("--full-name", help="Full name of the member.")] = None,
+    bic: Annotated[str | None, typer.Option("--bic", help="Its BIC.")] = None,
+    place: Annotated[str | None, typer.Option("--place", help="Place of its banking days, such as HKHKG.")] = None,
+) -> None:
+    """Make the folder of one more node: keys, certificate, settings, logins, and the record to be voted on."""
+    from contracts.consortium import Role
+    from node.cli.network.files import RECORD_FILE, add_node
+    from node.cli.network.samples import institution_of
+
+    roles = {each.name.lower(): each for each in Role}
+    if role not in roles:
+        raise ConfigError(f"--role is one of {', '.join(roles)}", field="role")
+    institution = institution_of(name, full_name, bic, place)
+    _, node = add_node(load_network(directory), institution, roles[role])
+    act = "add-bank" if role == "bank" else "add-observer"
+    typer.echo(f"{name}: {node.path}")
+    typer.echo(f"the members' vote: praya consortium propose {act} --record {node.path / RECORD_FILE}")
+    typer.echo(f"then: praya network start {name} --dir {directory}")
+
+
+@app.command("new-key")
+def new_key_(bank: Annotated[str, typer.Argument(help="Short name of a bank.")], directory: Dir) -> None:
+    """Draw a bank's next validator key (lost signing state means a new key), signed by this network's authority."""
+    from node.app import new_key
+    from node.cli.network.files import with_new_key
+    from node.keys.tls import load_authority
+
+    network = load_network(directory)
+    node = network.node(bank)
+    made = new_key.prepare(
+        node.path, chain_id=network.chain_id, name=node.name, authority=load_authority(network.path / "ca")
+    )
+    with_new_key(network, node, made.address)
+    typer.echo(new_key_text(made.address, node.bic))
+
+
+def new_key_text(address: bytes, bic: str) -> str:
+    """What an operator does with a new key."""
+    return (
+        f"next validator key: 0x{address.hex()}\n"
+        "from its next start this node no longer votes with the old key\n"
+        f"the members' vote: praya consortium propose set-validator 0x{address.hex()} --bank {bic}\n"
+        "when it has been executed, start the node again: it takes the new key up, and votes from the next edge on"
+    )
 
 
 @app.command()
@@ -135,7 +200,14 @@ def advance(
 
 
 def _init(
-    directory: Path, banks: int, observers: int, accounts: int, chain_id: int, strict_time: bool, clock: str | None
+    directory: Path,
+    banks: int,
+    observers: int,
+    accounts: int,
+    chain_id: int,
+    strict_time: bool,
+    clock: str | None,
+    edges: tuple[int, int],
 ) -> Network:
     from node.cli.network.files import NetworkSpec, init_network
 
@@ -148,6 +220,8 @@ def _init(
             chain_id=chain_id,
             strict_time=strict_time,
             test_clock=test_clock.parse_start(clock) if clock is not None else None,
+            epoch_length=edges[0],
+            activation_delay=edges[1],
         ),
     )
 

@@ -19,6 +19,28 @@ def run(config: Annotated[Path, typer.Option("--config", help="The node's node.t
     raise typer.Exit(run_node(load_config(config)))
 
 
+@app.command("new-key")
+def new_key_(
+    config: Annotated[Path, typer.Option("--config", help="The node's node.toml.")],
+    host: Annotated[list[str] | None, typer.Option("--host", help="Name or address at which peers dial it.")] = None,
+) -> None:
+    """Draw this bank's next validator key (lost signing state means a new key), and a request for its certificate.
+
+    The request goes to the consortium's authority; its answer belongs beside it, as node.crt.
+    """
+    from node.app import new_key
+    from node.chain.genesis import Genesis
+    from node.cli.network_commands import new_key_text
+    from node.config import load_config
+
+    settings = load_config(config)
+    chain_id = Genesis.load(settings.directory / "genesis.json").chain_id
+    hosts = tuple(host) if host else new_key.HOSTS_LOCAL
+    made = new_key.prepare(settings.directory, chain_id=chain_id, name=settings.node.name, hosts=hosts)
+    typer.echo(new_key_text(made.address, f'"{settings.node.member}"'))
+    typer.echo(f"certificate request for the consortium's authority: {made.request}")
+
+
 @app.command()
 def settings() -> None:
     """Every setting with its default and meaning."""

@@ -82,8 +82,9 @@ class SyncStatus:
 class Syncer:
     """One task imports; ``start_sync`` and, for a follower, heads of peers say that there is something to import.
 
-    ``follow``: this node has no replica (an observer) and learns of new blocks only here. ``find_proposal`` finds
-    blocks that the replica holds and that are not final. ``on_failure`` is told of a fault of this node's own.
+    ``follow``: whether this node, at this moment, learns of new blocks only here (it is no validator; None: never).
+    ``find_proposal`` finds blocks that the replica holds and that are not final. ``on_failure`` is told of a fault of
+    this node's own.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Syncer:
         clock: Clock,
         block_bytes_max: int,
         find_proposal: FindProposal | None = None,
-        follow: bool = False,
+        follow: Callable[[], bool] | None = None,
         on_failure: Callable[[BaseException], None] | None = None,
     ) -> None:
         self._network = network
@@ -126,7 +127,7 @@ class Syncer:
         """Begin to work on what is wanted; serving begins with the network."""
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._run(), name="sync"))
-        if self._follow:
+        if self._follow is not None:
             self._tasks.append(loop.create_task(self._poll(), name="sync-poll"))
 
     async def stop(self) -> None:
@@ -155,12 +156,17 @@ class Syncer:
         self._network.announce_head(number, block_hash)
 
     def _head_announced(self, peer: Address, number: int, _block_hash: Hash32) -> None:
-        if self._follow:
+        if self._follows():
             self.start_sync(number, (peer,))
+
+    def _follows(self) -> bool:
+        return self._follow is not None and self._follow()
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
+            if not self._follows():
+                continue
             heads = [(info.head_number, address) for address, info in self._network.connected().items()]
             if heads:
                 # Further than anyone says: announcements may have been dropped.
@@ -189,7 +195,7 @@ class Syncer:
             await self._ask_everyone()
             if self._chain.head_number() > before:
                 rounds = 0
-            elif self._follow and not self._anyone_above(before):
+            elif self._follows() and not self._anyone_above(before):
                 break  # the poll only guessed that there may be more
             else:
                 rounds += 1

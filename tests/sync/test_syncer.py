@@ -86,7 +86,7 @@ class World:
             import_block=partial(import_into, ledger),
             clock=SystemClock(),
             block_bytes_max=2**21,
-            follow=follow,
+            follow=lambda: follow,
         )
         await network.start()
         syncer.start()

@@ -20,15 +20,16 @@ from contracts.consortium import Member, Role
 from node.chain.genesis import CHAIN_ID_MAX, Genesis
 from node.cli.network import processes
 from node.cli.network.layout import NETWORK_FILE, Network, NodeFolder, save_network
-from node.cli.network.officers import write_officers
+from node.cli.network.officers import add_officers, write_officers
 from node.cli.network.samples import Institution, banks_of, observers_of
 from node.clock import CLOCK_FILE, ClockStep, write_clock_steps
 from node.errors import ConfigError, UnavailableError
-from node.execution.genesis_alloc import ConsortiumSpec, make_genesis
+from node.execution.genesis_alloc import ACTIVATION_DELAY, EPOCH_LENGTH, WINDOW, ConsortiumSpec, make_genesis
 from node.execution.ledger import Ledger
-from node.keys import PrivateKey, keccak256
+from node.governance.record import member_id, record_json
+from node.keys import PrivateKey
 from node.keys.keystore import save_keystore, write_secret_file
-from node.keys.tls import CertificateAuthority, make_authority, make_node_files, save_authority
+from node.keys.tls import CertificateAuthority, load_authority, make_authority, make_node_files, save_authority
 from node.privacy.encryption_key import EncryptionKey
 from node.trade.calendar import compute_years
 from node.types import Address, to_hex
@@ -36,11 +37,13 @@ from node.types import Address, to_hex
 BANKS_MAX = 10
 OBSERVERS_MAX = 10
 ACCOUNTS_MAX = 1_000
+EPOCH_LENGTH_MAX = 1_000_000
 CALENDAR_YEARS = 3
 """Years of banking days agreed in genesis; beyond them deadlines are provisional (design.md section 8)."""
 DEVELOPER_BALANCE = 10**24
 HOST = "127.0.0.1"
 TEMPLATE_FILE = "node.toml"
+RECORD_FILE = "member.json"
 PORT_MIN = 10_000
 PORT_MAX = 65_535
 PORT_ROOM_MIN = 2_000
@@ -62,6 +65,8 @@ class NetworkSpec:
     chain_id: int
     strict_time: bool
     test_clock: int | None
+    epoch_length: int = EPOCH_LENGTH
+    activation_delay: int = ACTIVATION_DELAY
 
     def check(self) -> None:
         """ConfigError names the option and its limit."""
@@ -70,6 +75,8 @@ class NetworkSpec:
             ("observers", self.observers, 0, OBSERVERS_MAX),
             ("accounts", self.accounts, 0, ACCOUNTS_MAX),
             ("chain-id", self.chain_id, 1, CHAIN_ID_MAX),
+            ("epoch-length", self.epoch_length, 1, EPOCH_LENGTH_MAX),
+            ("activation-delay", self.activation_delay, WINDOW + 1, EPOCH_LENGTH_MAX),
         ):
             if not low <= value <= high:
                 raise ConfigError(f"--{option} is {value}, allowed are {low} to {high}", field=option)
@@ -88,7 +95,7 @@ class _Seat:
 
     def member(self) -> Member:
         return Member(
-            id=keccak256(b"praya/member/" + self.institution.bic.encode()),
+            id=member_id(self.institution.bic),
             name=self.institution.name,
             bic=self.institution.bic,
             lei=self.institution.lei(self.number),
@@ -119,8 +126,11 @@ def init_network(directory: Path, spec: NetworkSpec) -> Network:
     genesis_text = json.dumps(genesis.document, indent=1) + "\n"
     (directory / "genesis.json").write_text(genesis_text)
     tag_key = secrets.token_hex(32).encode()  # one key for the consortium: the same invoice, the same tag
+    steps = [ClockStep(0.0, started - now)] if spec.test_clock is not None else None
     for seat, node in zip(seats, nodes, strict=True):
-        _write_node(node, seat, nodes, authority, genesis_text, spec, tag_key, offset_s=started - now)
+        _write_node(node, seat, nodes, authority, genesis_text, spec.chain_id, tag_key)
+        if steps is not None:
+            write_clock_steps(node.path / CLOCK_FILE, steps)
     # Every node begins with a copy of height 0 that was made once.
     ledger = Ledger.open(directory / "genesis-chain", genesis)
     genesis_hash = ledger.genesis_hash
@@ -140,6 +150,48 @@ def init_network(directory: Path, spec: NetworkSpec) -> Network:
     write_officers(network)
     save_network(network)
     return network
+
+
+def add_node(network: Network, institution: Institution, role: Role) -> tuple[Network, NodeFolder]:
+    """The folder of one more node for a network that may be running: keys, certificate, settings, officers, and the
+    record on which the members vote (``member.json``). Until they have, nobody lets it in.
+
+    The other nodes' settings name the new peer from their next start on; until then it is the new node that dials.
+    ConfigError where name or BIC is taken.
+    """
+    if any(institution.short == node.name or institution.bic == node.bic for node in network.nodes):
+        raise ConfigError(f"{institution.short} or {institution.bic} is in this network already", field="name")
+    validator = PrivateKey.generate() if role is Role.BANK else None
+    number = len(network.nodes) + 1
+    seat = _Seat(institution, number, role, validator, PrivateKey.generate(), EncryptionKey.generate())
+    node = _folder(network.path, seat, free_ports(4))
+    grown = replace(network, nodes=(*network.nodes, node))
+    neighbour = network.nodes[0].path
+    authority = load_authority(network.path / "ca")
+    genesis_text, tag_key = (network.path / "genesis.json").read_text(), (neighbour / "tag.key").read_bytes()
+    _write_node(node, seat, grown.nodes, authority, genesis_text, network.chain_id, tag_key)
+    if network.test_clock is not None:
+        shutil.copyfile(neighbour / CLOCK_FILE, node.path / CLOCK_FILE)
+    (node.path / RECORD_FILE).write_text(json.dumps(record_json(seat.member()), indent=1) + "\n")
+    add_officers(grown, node)
+    _rewrite_settings(network.nodes, grown)
+    save_network(grown)
+    return grown, node
+
+
+def with_new_key(network: Network, node: NodeFolder, address: Address) -> Network:
+    """The network after ``node`` has drawn its next validator key: the others expect it from their next start on."""
+    renewed = replace(node, validator_address=to_hex(address), role="validator")
+    nodes = tuple(renewed if each is node else each for each in network.nodes)
+    changed = replace(network, nodes=nodes)
+    _rewrite_settings([each for each in nodes if each is not renewed], changed)
+    save_network(changed)
+    return changed
+
+
+def _rewrite_settings(nodes: Sequence[NodeFolder], network: Network) -> None:
+    for node in nodes:
+        node.config_file.write_text(_config_text(node, network.nodes, demo=True))
 
 
 def with_free_ports(network: Network) -> Network:
@@ -227,6 +279,8 @@ def _make_genesis(
             calendars=tuple(compute_years(places, range(year, year + CALENDAR_YEARS))),
             strict_timestamps=spec.strict_time,
             test_clock=spec.test_clock,
+            epoch_length=spec.epoch_length,
+            activation_delay=spec.activation_delay,
         )
     )
 
@@ -255,10 +309,8 @@ def _write_node(
     nodes: Sequence[NodeFolder],
     authority: CertificateAuthority,
     genesis_text: str,
-    spec: NetworkSpec,
+    chain_id: int,
     tag_key: bytes,
-    *,
-    offset_s: int,
 ) -> None:
     node.path.mkdir(mode=0o700, parents=True)
     (node.path / "genesis.json").write_text(genesis_text)
@@ -272,9 +324,7 @@ def _write_node(
     write_secret_file(node.path / "tag.key", tag_key)
     seat.encryption.save(node.path / "encryption.key")
     transport = seat.validator if seat.validator is not None else seat.business
-    make_node_files(node.path / "tls", authority, transport, chain_id=spec.chain_id, common_name=node.name)
-    if spec.test_clock is not None:
-        write_clock_steps(node.path / CLOCK_FILE, [ClockStep(0.0, offset_s)])
+    make_node_files(node.path / "tls", authority, transport, chain_id=chain_id, common_name=node.name)
 
 
 def _config_text(node: NodeFolder, nodes: Sequence[NodeFolder], *, demo: bool) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from stdnum.iso7064 import mod_97_10
 
+from node.errors import ConfigError
+
 FICTITIOUS_LEI_PREFIX = "0000PRAYA"
 """No issuer of LEIs has the prefix 0000: nobody can mistake these for real ones."""
+
+_SHORT = re.compile(r"[a-z0-9-]{2,32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +63,17 @@ def observers_of(count: int) -> tuple[Institution, ...]:
         for number in range(3, count + 1)
     )
     return (*OBSERVERS[:count], *further)
+
+
+def institution_of(short: str, name: str | None, bic: str | None, place: str | None) -> Institution:
+    """A sample institution by its short name, or one that is stated in full. ConfigError."""
+    if name is not None and bic is not None and place is not None:
+        if not _SHORT.match(short):
+            raise ConfigError("a short name is 2 to 32 small letters, digits or dashes", field="name")
+        return Institution(short, name, bic, place)
+    known = {each.short: each for each in (*BANKS, *OBSERVERS)}
+    if short not in known or (name, bic, place) != (None, None, None):
+        raise ConfigError(
+            f"give --full-name, --bic and --place, or the name of a sample: {', '.join(known)}", field="name"
+        )
+    return known[short]
