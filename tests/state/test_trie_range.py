@@ -151,6 +151,18 @@ def test_each_lie_is_refused(change: str, at: int) -> None:
         verify_range(root, origin, TrieRange(tuple(leaves), change == "end", answer.proof))
 
 
+def test_a_leaf_beside_an_extension_is_refused() -> None:
+    """Where all keys of the trie share digits, a key in the range that does not share them is none of its leaves."""
+    content = {b"\x11\x11" + bytes([n]) * 30: b"\x05" * 40 for n in range(0, 200, 20)}
+    root, nodes = stored(content)
+    origin = b"\x11\x11" + bytes([50]) * 30
+    answer = read_range(nodes.get, root, origin, leaves_max=100, bytes_max=10**6)
+    verify_range(root, origin, answer)
+    for stray in (b"\x11\x12" + bytes(30), b"\x22" * 32, LAST_KEY):
+        with pytest.raises(DataError):
+            verify_range(root, origin, TrieRange((*answer.leaves, (stray, b"\x01")), True, answer.proof))
+
+
 def test_answers_of_no_sound_form_are_refused() -> None:
     """A short key, an empty value, keys out of order or below the origin, and nothing without an end."""
     root, nodes = stored(CONTENT)

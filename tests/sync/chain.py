@@ -14,6 +14,7 @@ from consensus.validators import epoch_of, quorum_size, validator_set_hash
 from node.chain.block import Block
 from node.chain.genesis import BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, Genesis, GenesisAccount
 from node.chain.parameters import ChainParameters
+from node.chain.transaction import Transaction
 from node.execution.defaults import reference_engine
 from node.execution.ledger import Ledger
 from node.execution.transition import Rules
@@ -125,7 +126,7 @@ class Extension:
     record: BlockRecord
 
 
-def extend(ledger: Ledger) -> Extension:
+def extend(ledger: Ledger, transactions: Sequence[Transaction] = ()) -> Extension:
     """Build the next block, seal it, commit it."""
     height = ledger.head.number + 1
     carried = ledger.chain.certificate(height - 1) or b""
@@ -134,7 +135,7 @@ def extend(ledger: Ledger) -> Extension:
         timestamp=ledger.head.timestamp + 1,
         coinbase=sealers(height)[0].address,
         certificate_hash=Hash32(named),
-        candidates=(),
+        candidates=transactions,
         cpu_budget_s=1.0,
     ).executed
     certificate = seal(ledger, executed.block).encode()

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from consensus.types import Proposal
+from node.chain.receipt import Receipt
 from node.chain.snapshot import HistoryMissing, SnapshotMarker
 from node.clock import SystemClock
 from node.errors import DataError, LimitExceeded, PrayaError
@@ -43,7 +44,8 @@ from node.sync.snapshot_messages import (
 )
 from node.sync.staging import Staging
 from node.types import Address, Hash32
-from tests.p2p.parties import Consortium, until
+from tests.execution.chain import sign
+from tests.p2p.parties import CHAIN_ID, Consortium, until
 from tests.sync.chain import PARAMETERS, config, extend, genesis, import_into, open_ledger, rules
 
 LENGTH = 12
@@ -359,6 +361,12 @@ def _endless(_answer: TriesAnswer) -> TriesAnswer:
     return TriesAnswer((RangeAnswer((), complete=False, proof=()),))
 
 
+def _other_receipts(answer: TailAnswer) -> TailAnswer:
+    (encoded,) = answer.receipts
+    receipt = Receipt.decode(encoded)
+    return msgspec.structs.replace(answer, receipts=(replace(receipt, status=1 - receipt.status).encode(),))
+
+
 LIES: dict[str, tuple[str, Forge]] = {
     "a certificate of another block": (HEADERS, _certificate_of_another_block),
     "no certificates": (HEADERS, _without_certificates),
@@ -373,6 +381,7 @@ LIES: dict[str, tuple[str, Forge]] = {
     "a range without end": (TRIES, _endless),
     "another code": (CODES, lambda _answer: CodesAnswer((b"\x00",))),
     "another block": (TAIL, lambda answer: msgspec.structs.replace(answer, receipts=(b"\xc0",))),
+    "another result of a transaction": (TAIL, _other_receipts),
     "a carried certificate that the header does not name": (
         TAIL,
         lambda answer: msgspec.structs.replace(
@@ -385,7 +394,8 @@ LIES: dict[str, tuple[str, Forge]] = {
 @pytest.mark.parametrize("name", LIES)
 async def test_a_lie_is_found_out_and_another_peer_is_asked(world: World, name: str) -> None:
     """Whatever one server forges, it is convicted, and the bank joins by the true answers of another."""
-    full = world.ledger("full", LENGTH)
+    full = world.ledger("full", LENGTH - 1)
+    extend(full, [sign(chainId=CHAIN_ID, to=Address(b"\x11" * 20), gas=21_000)])
     kind, forge = LIES[name]
     liar = await world.server("liar", full, forge={kind: forge})
     network = await world.network(1)
