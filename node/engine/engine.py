@@ -18,17 +18,15 @@ from consensus import messages as m
 from consensus import types as c
 from consensus.errors import ConsensusError, MalformedMessage
 from consensus.replica import Replica, ReplicaStatus
-from node.chain.block import Block
 from node.clock import Clock
 from node.engine.builder import BlockBuilder
-from node.engine.header_view import decode_block
 from node.engine.ledger_writer import LedgerWriter
 from node.engine.timers import Timers
+from node.engine.validator import BlockValidator
 from node.engine.wal import SEGMENT_BYTES_TARGET, WalStatus, WriteAheadLog
 from node.engine.watch import AGREED, SYNCED, Watch
 from node.engine.work import WorkReporter
 from node.errors import DataError, ImpossibleState, InvalidBlock
-from node.execution.guard import CancellationToken, ExecutionAbandoned
 from node.execution.transition import ExecutedBlock
 from node.log import get_logger
 from node.metrics import Metrics
@@ -89,7 +87,6 @@ class Engine:
         self._wal = wal
         self._writer = writer
         self._builder = builder
-        self._pool = pool
         self._network = network
         self._clock = clock
         self._metrics = metrics
@@ -103,13 +100,13 @@ class Engine:
         # Answers to effects of the present step: before anything that waits, but after the step's other effects.
         self._urgent: deque[c.Event] = deque()
         self._timers = Timers(clock, lambda key: self._put(c.TimerFired(key)))
-        self._validations: dict[int, CancellationToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._runner: asyncio.Task[None] | None = None
         self._step_began_us: int | None = None
         self._checks_work = False
         """A probe for work is under way: its answer is that to every CheckWork until then."""
         self.watch = Watch(replica, network.me, metrics, clock)
+        self._validator = BlockValidator(writer, pool, metrics, self.watch.phases)
         self.work = WorkReporter(writer.ledger, pool, self._put)
 
     # --- life -----------------------------------------------------------------------------------------
@@ -131,8 +128,7 @@ class Engine:
         self._timers.close()
         self.work.close()
         self._builder.cancel()
-        for token in self._validations.values():
-            token.cancel()
+        self._validator.cancel()
         tasks = [task for task in (self._runner, *self._tasks) if task is not None]
         for task in tasks:
             task.cancel()
@@ -266,11 +262,9 @@ class Engine:
             case c.BuildBlock():
                 self._spawn(self._build(effect))
             case c.ValidateBlock():
-                self._spawn(self._validate(effect))
+                self._spawn(self._validator.validate(effect))
             case c.AbandonValidation():
-                token = self._validations.pop(effect.token, None)
-                if token is not None:
-                    token.cancel()
+                self._validator.abandon(effect.token)
             case c.FetchBlock():
                 self._spawn(self._fetch(effect))
             case c.StartSync():
@@ -362,34 +356,6 @@ class Engine:
         if built.proposal is None and effect.parent_hash != self._writer.ledger.head_hash:
             self.work.none_left()
         return built
-
-    def _validate(self, effect: c.ValidateBlock) -> Awaitable[c.Event]:
-        """Execute a block; from this call on the execution can be abandoned, also before its task has begun."""
-        token = self._validations[effect.token] = CancellationToken()
-        return self._judge(effect, token)
-
-    async def _judge(self, effect: c.ValidateBlock, token: CancellationToken) -> c.Event:
-        try:
-            block = self._with_known_senders(decode_block(effect.proposal.block))
-            if effect.fresh and block.header.coinbase != effect.proposer:
-                raise InvalidBlock("P-5", "coinbase is not the proposer of a fresh block")
-            started = time.perf_counter()
-            self.watch.phases.began("validate", block.header.number)
-            await self._writer.execute(block, token)
-            self.watch.phases.ended("validate", block.header.number)
-            self._metrics.execution_seconds.observe(time.perf_counter() - started)
-        except ExecutionAbandoned as error:
-            return c.BlockValidated(effect.token, c.Verdict.ABANDONED, str(error))
-        except InvalidBlock as error:  # nothing else: a local failure is no verdict (duty 8)
-            _log.warning("block refused", reason=error.message, rule=error.rule)
-            return c.BlockValidated(effect.token, c.Verdict.INVALID, error.message)
-        finally:
-            self._validations.pop(effect.token, None)
-        return c.BlockValidated(effect.token, c.Verdict.VALID)
-
-    def _with_known_senders(self, block: Block) -> Block:
-        """The same block, with the pool's objects for transactions that wait here: their senders are recovered."""
-        return Block(block.header, tuple(self._pool.lookup(one.hash) or one for one in block.transactions))
 
     async def _fetch(self, effect: c.FetchBlock) -> c.Event | None:
         proposal = await self._peers.fetch_block(effect.height, effect.block_hash, effect.hints)

@@ -18,7 +18,7 @@ from node.types import Hash32, to_hex
 
 T = TypeVar("T")
 
-EXECUTED_KEPT_MAX = 4
+EXECUTED_KEPT_MAX = 8
 """Executed but uncommitted blocks held for each height of the window: one for each of the last few views."""
 COMMIT_ATTEMPTS = 3
 """Executions of a final block that may be abandoned for a moved head before that counts as a fault of ours."""
