@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from consensus.types import WINDOW_MAX
 from node.chain.json_fields import Fields
 from node.errors import ConfigError
 
@@ -34,7 +35,7 @@ class ChainParameters:
     activation_delay: int = 16
     """D: a change of the validator set executed in h enters at the first edge >= h + D (P-12)."""
     window: int = 1
-    """W: the header of h names the certificate of h - W (P-11)."""
+    """W: blocks in flight; the header of h names the certificate of h - W (P-11)."""
     timeout_ms: int = 2_000
     """T0: first patience with a primary (P-4)."""
     timeout_max_ms: int = 60_000
@@ -59,7 +60,7 @@ class ChainParameters:
 
     def __post_init__(self) -> None:
         """Rules between the fields; ConfigError names the field."""
-        _require(self.window == 1, "window", "must be 1: blocks are agreed one at a time (P-11)")
+        _require(1 <= self.window <= WINDOW_MAX, "window", f"must be 1 to {WINDOW_MAX} (P-11)")
         _require(self.activation_delay > self.window, "activationDelay", "must be above window (P-12)")
         _require(self.timeout_max_ms >= self.timeout_ms, "timeoutMaxMs", "must not be below timeoutMs (P-4)")
         _require(

@@ -34,10 +34,14 @@ EpochLength = Annotated[int, typer.Option("--epoch-length", help="Heights betwee
 ActivationDelay = Annotated[
     int, typer.Option("--activation-delay", help="Blocks from a change of the set to its earliest edge.")
 ]
+Window = Annotated[
+    int, typer.Option("--window", help="Blocks agreed on at once, 1 to 4; fixed for the chain's life (P-11).")
+]
 
 DEFAULT_CHAIN_ID = 853_600
 EPOCH_LENGTH = 100
 ACTIVATION_DELAY = 10
+WINDOW = 1
 """As genesis making has them; it is not loaded for a command's help."""
 
 
@@ -52,11 +56,22 @@ def init(
     clock: TestClock = None,
     epoch_length: EpochLength = EPOCH_LENGTH,
     activation_delay: ActivationDelay = ACTIVATION_DELAY,
+    window: Window = WINDOW,
     as_json: AsJson = False,
 ) -> None:
     """Write one folder for each bank, with keys, certificates and genesis; the authority's key in its own."""
-    edges = (epoch_length, activation_delay)
-    network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock, edges)
+    network = _init(
+        directory,
+        clock,
+        banks=banks,
+        observers=observers,
+        accounts=accounts,
+        chain_id=chain_id,
+        strict_time=strict_time,
+        epoch_length=epoch_length,
+        activation_delay=activation_delay,
+        window=window,
+    )
     _print(network, as_json)
 
 
@@ -71,14 +86,25 @@ def up(
     clock: TestClock = None,
     epoch_length: EpochLength = EPOCH_LENGTH,
     activation_delay: ActivationDelay = ACTIVATION_DELAY,
+    window: Window = WINDOW,
     as_json: AsJson = False,
 ) -> None:
     """Start every node and return when block 1 is final on every bank; init first where there is nothing yet."""
     if (directory / NETWORK_FILE).exists():
         network = load_network(directory)
     else:
-        edges = (epoch_length, activation_delay)
-        network = _init(directory, banks, observers, accounts, chain_id, strict_time, clock, edges)
+        network = _init(
+            directory,
+            clock,
+            banks=banks,
+            observers=observers,
+            accounts=accounts,
+            chain_id=chain_id,
+            strict_time=strict_time,
+            epoch_length=epoch_length,
+            activation_delay=activation_delay,
+            window=window,
+        )
     from node.cli.network.files import with_free_ports
 
     network = with_free_ports(network)
@@ -199,31 +225,12 @@ def advance(
     typer.echo(f"block time is {test_clock.as_utc(reached)}")
 
 
-def _init(
-    directory: Path,
-    banks: int,
-    observers: int,
-    accounts: int,
-    chain_id: int,
-    strict_time: bool,
-    clock: str | None,
-    edges: tuple[int, int],
-) -> Network:
+def _init(directory: Path, clock: str | None, **choices: Any) -> Network:
+    """``choices``: the fields of NetworkSpec that options give as they are."""
     from node.cli.network.files import NetworkSpec, init_network
 
-    return init_network(
-        directory,
-        NetworkSpec(
-            banks=banks,
-            observers=observers,
-            accounts=accounts,
-            chain_id=chain_id,
-            strict_time=strict_time,
-            test_clock=test_clock.parse_start(clock) if clock is not None else None,
-            epoch_length=edges[0],
-            activation_delay=edges[1],
-        ),
-    )
+    start = test_clock.parse_start(clock) if clock is not None else None
+    return init_network(directory, NetworkSpec(test_clock=start, **choices))
 
 
 def _print(network: Network, as_json: bool) -> None:

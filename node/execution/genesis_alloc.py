@@ -34,7 +34,7 @@ EPOCH_LENGTH: Final = 100
 ACTIVATION_DELAY: Final = 10
 """D: from a change of the validator set to the earliest edge at which it enters (P-12)."""
 WINDOW: Final = 1
-"""W: a header names its parent's certificate (P-11)."""
+"""W: blocks agreed on at once; with 1 a header names its parent's certificate (P-11)."""
 TIMEOUT_MS: Final = 2_000
 """T0: first patience with a primary (P-4)."""
 TIMEOUT_MAX_MS: Final = 30_000
@@ -76,6 +76,7 @@ class ConsortiumSpec:
     calendars: tuple[calendar.YearCalendar, ...] = ()
     epoch_length: int = EPOCH_LENGTH
     activation_delay: int = ACTIVATION_DELAY
+    window: int = WINDOW
     strict_timestamps: bool = False
     test_clock: int | None = None
     gas_limit: int = GAS_LIMIT
@@ -118,7 +119,7 @@ def chain_parameters(spec: ConsortiumSpec) -> ChainParameters:
     return ChainParameters(
         epoch_length=spec.epoch_length,
         activation_delay=spec.activation_delay,
-        window=WINDOW,
+        window=spec.window,
         timeout_ms=TIMEOUT_MS,
         timeout_max_ms=TIMEOUT_MAX_MS,
         status_interval_ms=STATUS_INTERVAL_MS,

@@ -356,7 +356,7 @@ ALTERED: dict[str, tuple[tuple[str, ...], Any, tuple[int | None, str, str | None
     "another set": (("extraData",), "0x" + "5a" * 32, (None, "P-3", "extraData")),
     "a field that is none": (("config", "pbft", "bribe"), 1, (None, "P-3", "config.pbft.bribe")),
     "another difficulty": (("difficulty",), "0x1", (None, "P-3", "difficulty")),
-    "a wide window": (("config", "pbft", "window"), 2, (None, "P-3", "config.pbft.window")),
+    "a wide window": (("config", "pbft", "window"), 5, (None, "P-3", "config.pbft.window")),
     "an empty account": (("alloc", "0x" + "77" * 20), {}, (None, "P-3", "alloc.0x" + "77" * 20)),
     "a richer stranger": (("alloc", "0x" + "77" * 20), {"balance": "0x1"}, (1, "P-1", "parent_hash")),
     "another start": (("timestamp",), "0x1", (1, "P-1", "parent_hash")),

@@ -151,7 +151,7 @@ BEACON = "0x" + BEACON_ROOTS_ADDRESS.hex()
         ("config/pbft/limits/txBytesMax", 2**20, "config.pbft.limits.txBytesMax"),
         ("config/pbft/epochLength", 1.5, "config.pbft.epochLength"),
         ("config/pbft/activationDelay", 1, "config.pbft.activationDelay"),
-        ("config/pbft/window", 2, "config.pbft.window"),
+        ("config/pbft/window", 5, "config.pbft.window"),
         ("config/pbft/timeoutMaxMs", 10, "config.pbft.timeoutMaxMs"),
         ("config/pbft/strictTimestamps", 1, "config.pbft.strictTimestamps"),
         ("config/pbft/maxTxGas", 15_000_001, "config.pbft.maxTxGas"),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from consensus.types import WINDOW_MAX
 from contracts.consortium import Member, Role
 from node.chain.genesis import CHAIN_ID_MAX, Genesis
 from node.cli.network import processes
@@ -67,6 +68,7 @@ class NetworkSpec:
     test_clock: int | None
     epoch_length: int = EPOCH_LENGTH
     activation_delay: int = ACTIVATION_DELAY
+    window: int = WINDOW
 
     def check(self) -> None:
         """ConfigError names the option and its limit."""
@@ -76,7 +78,8 @@ class NetworkSpec:
             ("accounts", self.accounts, 0, ACCOUNTS_MAX),
             ("chain-id", self.chain_id, 1, CHAIN_ID_MAX),
             ("epoch-length", self.epoch_length, 1, EPOCH_LENGTH_MAX),
-            ("activation-delay", self.activation_delay, WINDOW + 1, EPOCH_LENGTH_MAX),
+            ("activation-delay", self.activation_delay, self.window + 1, EPOCH_LENGTH_MAX),
+            ("window", self.window, 1, WINDOW_MAX),
         ):
             if not low <= value <= high:
                 raise ConfigError(f"--{option} is {value}, allowed are {low} to {high}", field=option)
@@ -281,6 +284,7 @@ def _make_genesis(
             test_clock=spec.test_clock,
             epoch_length=spec.epoch_length,
             activation_delay=spec.activation_delay,
+            window=spec.window,
         )
     )
 
