@@ -38,15 +38,17 @@ MUTANTS: tuple[Mutant, ...] = (
         "M1",
         "one PREPARE too few makes prepared",
         BYZANTINE,
-        ("message_log", "return quorum_size(n) - 1", "return max(0, quorum_size(n) - 2)"),
-        ("certificates", "quorum_size(len(members)) - 1:", "quorum_size(len(members)) - 2:"),
+        ("validators", "    return quorum_size(n) - 1\n", "    return max(0, quorum_size(n) - 2)\n"),
     ),
     _mutant(
         "M2",
         "one COMMIT too few makes committed",
         BYZANTINE,
-        ("message_log", 'final: Q."""\n    return quorum_size(n)', 'final: Q."""\n    return quorum_size(n) - 1'),
-        ("certificates", "quorum_size(len(members)):", "quorum_size(len(members)) - 1:"),
+        (
+            "validators",
+            "    return quorum_size(n)\n\n\ndef view_change_quorum",
+            "    return quorum_size(n) - 1\n\n\ndef view_change_quorum",
+        ),
     ),
     _mutant(
         "M3",
@@ -59,11 +61,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "the primary's PREPARE counts beside its PRE-PREPARE",
         BYZANTINE,
         ("ingress", "if isinstance(message, Prepare) and leads:", "if False:"),
-        (
-            "normal_case",
-            "core.log.in_window(message.height) and message.sender != core.primary(message.view):",
-            "core.log.in_window(message.height):",
-        ),
         ("message_log", " and sender != without:", ":"),
         ("certificates", "    if leader in indexes:", "    if False:"),
     ),
@@ -135,9 +132,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "M11",
         "a NEW-VIEW of Q - 1 view changes",
         DEFAULT,
-        ("view_change", "len(senders) < quorum_size(len(members))", "len(senders) < quorum_size(len(members)) - 1"),
-        ("view_change", "len(changes) < core.quorum", "len(changes) < core.quorum - 1"),
-        ("view_change", "[: core.quorum]", "[: core.quorum - 1]"),
+        (
+            "validators",
+            "    return quorum_size(n)\n\n\ndef epoch_of",
+            "    return quorum_size(n) - 1\n\n\ndef epoch_of",
+        ),
     ),
     _mutant(
         "M12",
@@ -304,9 +303,8 @@ MUTANTS: tuple[Mutant, ...] = (
         DEFAULT,
         (
             "view_synchronizer",
-            "    if core.views.view_change is not None and not core.views.normal:\n"
-            "        core.broadcast(core.views.view_change, after=core.durable_lsn())",
-            "    return",
+            "        core.broadcast(core.own_promise(), after=core.durable_lsn())",
+            "        pass",
         ),
     ),
     _mutant(
@@ -555,8 +553,8 @@ MUTANTS: tuple[Mutant, ...] = (
         DEFAULT,
         (
             "view_change",
-            "    if len(changes) < core.quorum:",
-            "    if len(changes) < core.quorum or len({c.base_height for c in changes}) > 1:",
+            "    if len(changes) < needed:",
+            "    if len(changes) < needed or len({c.base_height for c in changes}) > 1:",
         ),
     ),
     _mutant(
