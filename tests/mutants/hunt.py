@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.mutant import Mutant, apply
+from tests.mutants.mutant import ROOT, Mutant, apply
 
 SCHEDULES_MAX = 20_000
 """A mutant that no scenario kills and that lives longer than this in every profile named has survived."""
@@ -38,7 +38,8 @@ print(json.dumps(failed))
 _SCHEDULES = """
 import json, sys
 from tests.simulation.batch import run_batch
-found = run_batch(sys.argv[1], range(int(sys.argv[2])), failures_max=1)
+first, count = int(sys.argv[2]), int(sys.argv[3])
+found = run_batch(sys.argv[1], range(first, first + count), failures_max=1)
 worst = min(found.failures, key=lambda one: one.seed, default=None)
 print(json.dumps(None if worst is None else [worst.seed, worst.violation]))
 """
@@ -84,9 +85,11 @@ def hunt(mutant: Mutant, schedules_max: int = SCHEDULES_MAX) -> Death:
 def _chance(folder: Path, profiles: Sequence[str], most: int) -> tuple[str, int, str]:
     ran = 0
     for profile in profiles:
-        found = run_in(folder, _SCHEDULES, profile, str(most))
+        found = run_in(folder, _SCHEDULES, profile, "0", str(most))
         if found is not None:
             seed, violation = found
+            if run_in(ROOT, _SCHEDULES, profile, str(seed), "1") is not None:
+                raise RuntimeError(f"seed {seed} of {profile} fails without any mutant")
             return profile, seed + 1, violation.split(":")[0][:40]
         ran += most
     return "", ran, ""
