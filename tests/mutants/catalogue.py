@@ -249,6 +249,11 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "M24",
         "re-proposals may have a gap",
+        (
+            "view_change",
+            "certificate.height != message.base_height + offset or certificate.epoch",
+            "certificate.epoch",
+        ),
         ("w2",),
         (
             "view_change",
