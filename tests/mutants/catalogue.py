@@ -249,12 +249,12 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "M24",
         "re-proposals may have a gap",
+        ("w2",),
         (
             "view_change",
             "certificate.height != message.base_height + offset or certificate.epoch",
             "certificate.epoch",
         ),
-        ("w2",),
         (
             "view_change",
             "    while height in reported:\n        entries.append((height, reported[height].block_hash))\n"
