@@ -112,12 +112,13 @@ def on_repair(core: Core, peer: Address, message: Repair) -> None:
             claim(core, peer, certificate.height)
 
 
-def on_earlier_epoch(core: Core, message: object) -> None:
-    """A straggler of an epoch that this replica has left gets certificates (P-13); nothing of it counts."""
+def on_earlier_epoch(core: Core, peer: Address, message: object) -> None:
+    """A straggler of an epoch that this replica has left gets certificates (P-13); nothing of it counts. Only on its
+    own connection: who repeats its old words must not use up the answers that it may have (R-11)."""
     if isinstance(message, Status | Complain | ViewChange):
         base = {Status: "committed", Complain: "base", ViewChange: "base_height"}[type(message)]
-        to = core.schedule.validators(message.epoch)[message.sender]
-        repair(core, to, getattr(message, base) + 1)
+        if peer == core.schedule.validators(message.epoch)[message.sender]:
+            repair(core, peer, getattr(message, base) + 1)
 
 
 def on_foreign_epoch(core: Core, peer: Address, epoch: int) -> None:

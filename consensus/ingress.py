@@ -64,8 +64,8 @@ def verify(
 ) -> Message:
     """The message in ``raw``, with every signature in it checked; ForeignEpoch where its set is not known here.
 
-    ``peer``, the authenticated connection, need not be the signer: any replica may relay. Raises MalformedMessage or
-    InvalidMessage."""
+    ``peer``, the authenticated connection, need not be the signer: any replica may relay (the replica is
+    stricter with COMPLAIN and STATUS: R-11). Raises MalformedMessage or InvalidMessage."""
     message = codec.decode_message(raw)
     try:
         if isinstance(message, Repair):

@@ -17,6 +17,7 @@ from consensus.messages import (
     Prepare,
     PrePrepare,
     Repair,
+    SignedMessage,
     Status,
     ViewChange,
 )
@@ -209,12 +210,14 @@ class Replica:
             # Also if its set is known already: one that is not in force is a hint, no more (P-13).
             catch_up.on_foreign_epoch(core, peer, message.epoch)
         elif message.epoch < core.epoch:
-            catch_up.on_earlier_epoch(core, message)
+            catch_up.on_earlier_epoch(core, peer, message)
         elif message.sender != core.index:
-            self._receive_current(message)
+            self._receive_current(peer, message)
 
-    def _receive_current(self, message: Message) -> None:
+    def _receive_current(self, peer: Address, message: SignedMessage) -> None:
         core = self._core
+        if isinstance(message, Complain | Status) and peer != core.members[message.sender]:
+            return  # what a peer repeats of another's passing state may be old
         match message:
             case PrePrepare():
                 normal_case.on_pre_prepare(core, message)

@@ -221,7 +221,7 @@ def on_peers_reachable(core: Core, event: PeersReachable) -> None:
 
 
 def on_complain(core: Core, message: Complain) -> None:
-    """Keep the sender's latest; whether it counts is judged when counting."""
+    """Keep the sender's latest, heard from itself (R-11); whether it counts is judged when counting."""
     core.sync.complaints[message.sender] = (message, core.now.monotonic_us)
 
 

@@ -261,15 +261,17 @@ class Locals:
     """How many there have been; the search sets it (a crash is a different fact each time)."""
 
     def _received(self, local: Local, message: m.SignedMessage) -> c.Event | None:
-        """Through the real ingress, under the sets that this node knows."""
+        """Through the real ingress, under the sets that this node knows, on the sender's own connection."""
         core = local.core
+        known = core.schedule.knows(message.epoch)
+        peer = core.schedule.validators(message.epoch)[message.sender] if known else bytes(20)
         try:
             believed = ingress.verify(
-                codec.encode_message(message), bytes(20), core.schedule, self.s.verifier, decode_header
+                codec.encode_message(message), peer, core.schedule, self.s.verifier, decode_header
             )
         except ConsensusError:
             return None
-        return c.Received(bytes(20), believed)
+        return c.Received(peer, believed)
 
     def _built(self, local: Local) -> c.Event | None:
         place = local.core.work.build

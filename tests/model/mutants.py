@@ -144,7 +144,7 @@ def _view_survives(core: Core, epoch: int) -> None:
     core.views = ViewState(view=views.view, promise=views.view, new_view=views.new_view)
 
 
-def _old_new_view(core: Core, message: Any) -> None:
+def _old_new_view(core: Core, peer: bytes, message: Any) -> None:
     """A NEW-VIEW of an earlier epoch starts its view still."""
     if isinstance(message, NewView):
         view_change.on_new_view(core, message)
