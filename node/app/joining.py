@@ -1,8 +1,8 @@
 """Before a node is built: filling an empty chain folder by snapshot, where the configuration asks for it.
 
 The snapshot is staged in a folder of its own beside the chain, which nothing else reads; when it is whole, it takes the
-chain's place by one rename. A join that was interrupted goes on at the next start; with ``sync.mode = "full"`` what was
-staged is removed.
+chain's place by renames alone. A join that was interrupted goes on at the next start; with ``sync.mode = "full"`` what
+was staged is removed.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ async def join_if_wanted(config: NodeConfig) -> SnapshotMarker | None:
     """Fill the chain folder by snapshot where it is empty and the mode says so; None where the node is to execute from
     genesis, or has a chain already. Cancelling it keeps what was proved. Raises PrayaError."""
     chain, staged = config.directory / CHAIN_FOLDER, config.directory / STAGING_FOLDER
+    await asyncio.to_thread(_remove_rest, chain, staged)
     if config.sync.mode != "snapshot":
         await asyncio.to_thread(_discard, staged)
         return None
@@ -172,14 +173,18 @@ def _pin(text: str) -> Pin | None:
 
 
 def _take_over(chain: Path, staged: Path) -> None:
-    """Put a finished snapshot in the place of a chain folder that holds nothing but genesis."""
-    shutil.rmtree(chain)
+    """Put a finished snapshot in the place of a chain folder that holds nothing but genesis. Renames alone, so that no
+    stop leaves half a database: between the two there is no chain, and the next start makes an empty one and comes back
+    here."""
+    _remove_rest(chain)
+    chain.rename(_gone(chain))
     staged.rename(chain)
     handle = os.open(chain.parent, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+    _remove_rest(chain)
 
 
 def _is_finished(staged: Path) -> bool:
@@ -192,6 +197,20 @@ def _is_finished(staged: Path) -> bool:
         store.close()
 
 
-def _discard(staged: Path) -> None:
-    if staged.exists():
-        shutil.rmtree(staged)
+def _discard(folder: Path) -> None:
+    """Out of the way by one rename, then removed: a database with some of its files gone would not open."""
+    _remove_rest(folder)
+    if folder.exists():
+        folder.rename(_gone(folder))
+    _remove_rest(folder)
+
+
+def _gone(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".gone")
+
+
+def _remove_rest(*folders: Path) -> None:
+    """What a removal that was cut short has left."""
+    for folder in folders:
+        if _gone(folder).exists():
+            shutil.rmtree(_gone(folder))

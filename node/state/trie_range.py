@@ -54,7 +54,8 @@ class TrieRange:
 
 
 def read_range(read: NodeReader, root: Hash32, origin: bytes, *, leaves_max: int, bytes_max: int) -> TrieRange:
-    """The range from ``origin`` on, at least one leaf where there is one. DataError where a node is missing."""
+    """The range from ``origin`` on, at least one leaf where there is one. DataError where a node is missing, or
+    ``root`` is none."""
     if root == EMPTY_ROOT:
         return TrieRange((), True, ())
     batch = TrieBatch(read)
@@ -66,6 +67,8 @@ def read_range(read: NodeReader, root: Hash32, origin: bytes, *, leaves_max: int
         if taken and (len(taken) >= leaves_max or size > bytes_max):
             complete = False
             break
+        if len(key) != _DIGITS:
+            raise DataError(f"0x{root.hex()} is a node within a trie, not its root", field="root")
         taken.append((bytes.fromhex(key), value))
     boundaries = [origin] if origin != FIRST_KEY else []
     if not complete:

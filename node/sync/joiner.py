@@ -133,8 +133,10 @@ class SnapshotJoiner:
         return self._asker.convicted()
 
     async def run(self) -> SnapshotMarker | None:
-        """Join; the marker of the finished ledger. None where the chain is too short to be worth it."""
+        """Join; the marker of the finished ledger. None where the chain is too short to be worth it. InvalidBlock where
+        what an earlier start has staged is not the pinned chain."""
         staging = self._staging
+        await asyncio.to_thread(self._check_staged_pin)
         pivot = staging.pivot()
         if pivot is not None:
             _log.info("join by snapshot goes on", snapshot=pivot.number)
@@ -156,6 +158,21 @@ class SnapshotJoiner:
         return await self._finish(pivot)
 
     # --- headers ----------------------------------------------------------------------------------
+
+    def _check_staged_pin(self) -> None:
+        """Headers that an earlier start has proved were not held to a pin that is new since."""
+        pin = self._pin
+        if pin is None or pin.height > self._staging.tip().number:
+            return
+        found = self._staging.header(pin.height)
+        if found.hash != pin.block_hash:
+            raise InvalidBlock(
+                "pin",
+                "what is staged already is of a chain with another block at the pinned height: remove the staged "
+                "folder to begin anew, or correct the pin",
+                expected=pin.block_hash.hex(),
+                found=found.hash.hex(),
+            )
 
     async def _choose(self) -> Header | None:
         """Follow headers to the highest that anybody can prove, and take its state. None where peers that have not

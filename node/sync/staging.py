@@ -95,7 +95,9 @@ class Staging:
         return None if value is None else self.header(keyspace.decode_height(value))
 
     def choose(self, pivot: Header) -> None:
-        """Fetch the state of this block. What is there of another one is removed first."""
+        """Fetch the state of this block. What is there of another one is removed first, its mark before the rest: a
+        join that is cut short in between chooses anew, and never goes on with a state that has holes."""
+        self._write([(keyspace.JOIN_PIVOT, None), (keyspace.JOIN_ORIGIN, None)])
         self._clear()
         self._write([(keyspace.JOIN_PIVOT, keyspace.encode_height(pivot.number)), (keyspace.JOIN_ORIGIN, FIRST_ORIGIN)])
 

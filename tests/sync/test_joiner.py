@@ -16,11 +16,12 @@ from consensus.types import Proposal
 from node.chain.receipt import Receipt
 from node.chain.snapshot import HistoryMissing, SnapshotMarker
 from node.clock import SystemClock
-from node.errors import DataError, LimitExceeded, PrayaError
+from node.errors import DataError, InvalidBlock, LimitExceeded, PrayaError
 from node.execution.check import check_database
 from node.execution.ledger import Ledger
 from node.keys import SECP256K1_VERIFIER, keccak256
 from node.p2p import PeerNetwork
+from node.state.batch_trie import Branch, decode_node
 from node.storage import LevelDB, keyspace
 from node.sync import SnapshotServer
 from node.sync.headers import Pin
@@ -438,6 +439,49 @@ async def test_a_pin_chooses_between_chains_and_is_told(world: World) -> None:
     assert marker.pinned
 
 
+async def test_a_pin_that_came_later_holds_for_what_is_staged(world: World) -> None:
+    """Headers staged before the operator named a block are held to it too: of another chain, nothing is taken over, nor
+    called pinned."""
+    full = world.ledger("full", LENGTH)
+    await world.server("full", full)
+    network = await world.network(1)
+    staging = world.staging()
+    running = asyncio.create_task(world.joiner(network, staging, pin=Pin(99, Hash32(bytes(32)))).run())
+    await until(lambda: staging.tip().number == LENGTH)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    for height in (0, 7, LENGTH):
+        with pytest.raises(InvalidBlock, match="staged"):
+            await world.joiner(network, staging, pin=Pin(height, Hash32(b"\x77" * 32))).run()
+    assert staging.chain.is_empty
+
+
+async def test_a_stop_while_another_block_is_chosen_leaves_no_holes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off after the state of the block before was removed: the next start does not go on with that block."""
+    full = world.ledger("full", LENGTH)
+    await world.server("full", full)
+    network = await world.network(1)
+    staging = world.staging()
+    running = asyncio.create_task(world.joiner(network, staging).run())
+    await until(lambda: staging.pivot() is not None and staging.account_origin() not in (None, bytes(32)))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    clear = staging._clear
+
+    def cleared_and_cut() -> None:
+        clear()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(staging, "_clear", cleared_and_cut)
+        with pytest.raises(KeyboardInterrupt):
+            staging.choose(staging.tip())
+    assert await world.joiner(network, staging).run() is not None
+    check_equal(world.joined(), full, LENGTH)
+
+
 async def test_a_slow_or_stingy_server_is_asked_after_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One leaf at a time is true and of little use, silence is of none: the others do the serving."""
     monkeypatch.setattr("node.sync.joiner.LEAVES_MIN", 5)
@@ -466,8 +510,12 @@ async def test_a_server_bounds_what_it_does_for_one_peer(world: World) -> None:
     me = Address(b"\x01" * 20)
     with pytest.raises(DataError, match="missing"):
         await server.handlers[TRIES](me, encode_body(TriesRequest((RangeQuestion(b"\x05" * 32, bytes(32)),))))
+    root = decode_node(full.state.read_node(full.head.state_root) or b"")
+    assert isinstance(root, Branch)
+    below = next(child[1:] for child in root.children if len(child) == 33)  # paths are short from here on
     for kind, body in (
         (TRIES, b"\xff"),
+        (TRIES, encode_body(TriesRequest((RangeQuestion(below, bytes(32)),)))),
         (CODES, encode_body(CodesRequest((keccak256(b"unknown"),)))),
         (TAIL, encode_body(TailRequest(99))),
     ):
