@@ -18,6 +18,8 @@ from node.errors import DataError
 
 PROPOSALS_READ_MAX = 100
 """Proposals of one page of history."""
+PROPOSALS_CALL_MAX = 16
+"""Proposals that one call reads: each has up to 32 voters among 128 members, and a call's gas is capped (P-2)."""
 
 Answer = TypeVar("Answer")
 
@@ -69,8 +71,11 @@ class Council:
         """The newest proposals whatever their state, newest first, at most PROPOSALS_READ_MAX."""
         count = await self._ask(votes.encode_proposal_count(), votes.decode_proposal_count)
         wanted = min(limit, count, PROPOSALS_READ_MAX)
-        page = await self._ask(votes.encode_proposals(count - wanted, wanted), votes.decode_proposals)
-        return list(reversed(page))
+        found: list[Proposal] = []
+        for first in range(count - wanted, count, PROPOSALS_CALL_MAX):
+            some = min(PROPOSALS_CALL_MAX, count - first)
+            found += await self._ask(votes.encode_proposals(first, some), votes.decode_proposals)
+        return found[::-1]
 
     def check_id(self, text: str) -> bytes:
         """A proposal's id as somebody wrote it. DataError."""
