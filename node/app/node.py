@@ -21,6 +21,7 @@ from node.app import new_key
 from node.app.desk import make_desk
 from node.app.doors import Doors
 from node.app.keys import NodeKeys, open_key
+from node.app.roles import role_by_register
 from node.chain.genesis import Genesis
 from node.clock import CLOCK_FILE, Clock, SteppedClock, SystemClock
 from node.config import NodeConfig
@@ -60,6 +61,7 @@ class Node:
         directory = config.directory
         genesis = Genesis.load(directory / "genesis.json")
         observer = config.node.role == "observer"
+        self._configured = frozenset(Address(bytes.fromhex(peer.address[2:])) for peer in config.peers)
         business = open_key(directory / "keystore", "business")
         self.clock: Clock = _open_clock(directory, genesis)
         self.ledger = Ledger.open(directory / "chain", genesis)
@@ -330,15 +332,11 @@ class Node:
         self.metrics.pool_size.set(len(self.pool))
 
     def _role_of(self, address: Address) -> PeerRole | None:
-        """Validators of the next height may connect (those of a bank that has left, until their edge), of active
-        members also validators to come and of the past (P-13: they serve an edge's blocks), and observers."""
+        """Validators of the next height may connect, those of a bank that has left until their edge; of all others
+        the register decides."""
         if address in self.ledger.next_validators:
             return PeerRole.VALIDATOR
-        state = self.ledger.state.head()
-        member = permissioning.member_by_validator(state, address) or permissioning.member_by_address(state, address)
-        if member is None or not member.active:
-            return None
-        return PeerRole.VALIDATOR if address == member.validator_address else PeerRole.OBSERVER
+        return role_by_register(self.ledger.state.head(), address, self._configured)
 
     async def _follow_clock(self, clock: SteppedClock) -> None:
         """P-19: at each step of the test clock, every replica owes a block with the new time."""

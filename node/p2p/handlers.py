@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from node.p2p.frames import BadFrame, Frame, HeadFrame, MessageFrame, RequestFrame, ResponseFrame, TransactionsFrame
-from node.p2p.peer import Peer, PeerInfo, RequestHandler
+from node.p2p.peer import Peer, PeerInfo, PeerRole, RequestHandler
 from node.types import Address, Hash32
 
 FrameHandler: TypeAlias = Callable[[Address, bytes], None]
@@ -40,6 +40,8 @@ class Handlers:
             handler(peer.address, frame.payload)
         elif isinstance(frame, TransactionsFrame):
             self._metrics("frames_received", 1, {"kind": "transactions"})
+            if peer.role is PeerRole.SOURCE:
+                return  # whoever sends them to the members reaches this node too, once it is among them
             for take in self.transactions:
                 take(peer.address, frame.transactions)
         elif isinstance(frame, HeadFrame):

@@ -39,6 +39,9 @@ class PeerRole(StrEnum):
 
     VALIDATOR = "validator"
     OBSERVER = "observer"
+    SOURCE = "source"
+    """Named by this node's operator, unknown to the chain as far as this node has it: it may be asked, since what it
+    says proves itself, and it is answered nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,9 @@ class Peer:
 
     def serve(self, frame: RequestFrame, handler: RequestHandler | None) -> None:
         """Answer in a task of its own, within SERVING_MAX and SERVING_TIMEOUT_S."""
-        if handler is None:
+        if self.role is PeerRole.SOURCE:
+            self._refuse(frame.id, "the chain does not know you here")
+        elif handler is None:
             self._refuse(frame.id, f"unknown request {frame.kind}")
         elif len(self._serving) >= SERVING_MAX:
             self._refuse(frame.id, f"busy: {SERVING_MAX} requests of yours are being answered")

@@ -203,6 +203,29 @@ async def test_an_observer_is_connected_by_its_own_role(consortium: Consortium) 
     assert first.connected()[auditor.address].role is PeerRole.OBSERVER
 
 
+async def test_a_source_is_asked_and_answered_nothing(consortium: Consortium) -> None:
+    """Whom the chain does not know yet, and the operator names: it answers this node's questions, has none answered,
+    and its transactions are not taken."""
+    bank, source = consortium.add("bank"), consortium.outsider("source")
+    first, second = consortium.network(bank, []), consortium.network(source, [bank.place])
+    first._authorise = lambda _address: PeerRole.SOURCE
+    batches: list[tuple[bytes, ...]] = []
+    first.on_transactions(lambda _peer, batch: batches.append(batch))
+
+    async def answer(_peer: Address, body: bytes) -> bytes:
+        return body[::-1]
+
+    for network in (first, second):
+        network.on_request("turn", answer)
+        await network.start()
+    await until(lambda: first.connected() and second.connected())
+    assert await first.request(source.address, "turn", b"abc") == b"cba"
+    second.send_transactions([b"one"], [bank.address])
+    with pytest.raises(RequestRefused, match="does not know you"):
+        await second.request(bank.address, "turn", b"abc")
+    assert batches == []
+
+
 async def test_a_busy_port_is_named(consortium: Consortium) -> None:
     """A second node on one port is told which port."""
     a, b = consortium.add("a"), consortium.add("b")
