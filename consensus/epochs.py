@@ -41,8 +41,11 @@ def on_synced(core: Core, event: Synced) -> None:
         raise ImpossibleState(f"sync gave no certificate: {error}") from error
     if (certificate.height, certificate.block_hash) != (event.height, event.block_hash):
         raise ImpossibleState("sync gave another block's certificate")
+    # Sync may have thrown away what stood above the head: every result there is asked for again (duty 8).
     for slot in core.log.slots.values():
-        slot.executed.clear()  # sync may have thrown away what stood on another block
+        slot.executed.clear()
+    core.work.build, core.work.built = None, None
+    normal_case.abandon_validations(core, set())
     _move_on(core, event.height, event.block_hash, event.timestamp, certificate, event.next_validators)
 
 
@@ -100,12 +103,12 @@ def load_obligations(core: Core) -> None:
         core.views.promise = o.view_change.view
         core.views.view_change = o.view_change
         core.sync.view_changes[o.view_change.sender] = o.view_change
+    for certificate in o.prepared:  # first: a prepared block is never dropped for later ones
+        core.log.slot(certificate.height).prepared = certificate
     for message in sorted(o.accepted, key=lambda m: (m.height, m.view)):
         slot = core.log.slot(message.height)
         slot.accept(message)
         slot.keep_block(message.proposal, core.decode_header(message.proposal.block), None)
-    for certificate in o.prepared:
-        core.log.slot(certificate.height).prepared = certificate
     _recall_votes(core)
 
 

@@ -385,6 +385,7 @@ def _propose_built(core: Core, slot: Slot) -> None:
         if parent is None:
             raise InvalidMessage("what it was built on is not its parent any more")
         header = check_proposal(core, slot.height, block_hash, proposal, parent)
+        check_fresh(core, header, core.my_index(), core.now)  # built ahead, it may have waited too long (P-4)
     except (InvalidMessage, MalformedBlock) as error:
         core.work.build, core.work.built, core.work.stalled = None, None, True
         core.trace("own_block_refused", height=slot.height, view=view, reason=str(error))

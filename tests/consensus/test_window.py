@@ -7,12 +7,25 @@ from collections.abc import Callable
 import pytest
 
 from consensus import wal_records
-from consensus.certificates import CommitCertificate
+from consensus.certificates import CommitCertificate, PreparedCertificate, make_commit_certificate
+from consensus.domain import Kind, vote_digest
+from consensus.message_log import BLOCKS_KEPT
 from consensus.messages import Commit, Message, NewView, Prepare, PrePrepare, ViewChange
-from consensus.types import WINDOW_MAX, BuildBlock, Deliver
+from consensus.replica import Replica
+from consensus.types import WINDOW_MAX, BuildBlock, Deliver, Instant, Proposal, Synced
 from consensus.view_change import choose_new_view
 
-from .network import Network, Node, decode_header
+from .network import (
+    GENESIS_HASH,
+    START_S,
+    Network,
+    Node,
+    NullSigner,
+    NullVerifier,
+    address,
+    decode_header,
+    make_block,
+)
 
 LATER = 3
 """The window of most tests here."""
@@ -285,3 +298,48 @@ def test_the_primary_of_a_new_view_seals_no_height_above_one_that_it_has_not_pre
     network.drop = lambda *_: False
     assert network.reach(4, 20, [1, 2, 3])
     network.check_agreement()
+
+
+def test_a_block_built_ahead_that_has_grown_old_is_built_again() -> None:
+    """P-4, P-19: the clock jumps a day while a block waits for its parent; every backup would refuse it as late, so the
+    primary never sends it, and its view goes on."""
+    network = busy_but(lambda m: isinstance(m, Prepare) and m.height == 2, timeout_us=20_000_000)
+    network.run(0.5)
+    network.instant = lambda: Instant(network.now_us, START_S + 86_400 + network.now_us // 1_000_000)  # type: ignore[method-assign]
+    network.drop = lambda *_: False
+    assert network.reach(5, 10)
+    assert [node.replica.status().promise for node in network.nodes] == [0] * 4
+
+
+def test_what_was_built_above_the_head_is_built_again_after_sync() -> None:
+    """Duties 8 and 11: after Synced no result above the head is taken for one that the host still holds."""
+    network = busy_but(lambda m: isinstance(m, Prepare) and m.height == 2)
+    network.run(0.5)
+    primary = network.nodes[0]
+    block = votes(primary, PrePrepare, 2)[0]
+    assert isinstance(block, PrePrepare)
+    digest = vote_digest(primary.replica.schedule.domain(0), Kind.COMMIT, 0, 2, block.block_hash)
+    seals = {i: NullSigner(address(i)).sign(digest) for i in range(3)}
+    certificate = make_commit_certificate(0, 0, 2, block.block_hash, seals).encode()
+    stored = primary.store(block.proposal, certificate)
+    primary.results.clear()
+    before = len(primary.effects)
+    primary.step(Synced(2, block.block_hash, stored.timestamp, certificate, network.sets(3)))
+    assert any(isinstance(effect, BuildBlock) and effect.height == 3 for effect in primary.effects[before:])
+
+
+def test_a_restart_holds_the_prepared_block_whatever_was_accepted_later() -> None:
+    """A VIEW-CHANGE reports the prepared block, so it must be served: later proposals do not push it out (P-17)."""
+    node = Network(4).nodes[0]
+    signer, accepted = NullSigner(address(1)), []
+    for view in range(BLOCKS_KEPT + 4):
+        block = make_block(1, GENESIS_HASH, START_S, address(view % 4), b"", b"view %d" % view)
+        name = decode_header(block).hash
+        accepted.append(PrePrepare(0, view, 1, name, Proposal(block, b""), view % 4, signer.sign(name)))
+    first = accepted[0]
+    found = PreparedCertificate(0, 0, 1, first.block_hash, first.signature, 0, ())
+    obligations = {0: wal_records.Obligations(accepted=tuple(accepted), prepared=(found,))}
+    ledger = wal_records.LedgerState(0, GENESIS_HASH, START_S, node.network.sets(1))
+    restored = wal_records.Restored(ledger, 1, 0, obligations)
+    replica = Replica(node.network.config, address(0), NullSigner(address(0)), NullVerifier(), decode_header, restored)
+    assert replica.find_proposal(1, first.block_hash) == first.proposal
