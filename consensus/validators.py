@@ -53,6 +53,13 @@ def epoch_of(height: int, epoch_length: int) -> int:
     return height // epoch_length
 
 
+def epochs_at_open(height: int, window: int, epoch_length: int) -> range:
+    """The epochs whose sets a replica needs that opens a ledger of this height: the next height's, the one before it (a
+    VIEW-CHANGE's base may be its last block), and those of the certificates that the next blocks carry (P-11)."""
+    epoch = epoch_of(height + 1, epoch_length)
+    return range(max(0, min(epoch - 1, epoch_of(max(0, height - window), epoch_length))), epoch + 1)
+
+
 def primary_index(epoch: int, view: int, n: int) -> int:
     """Index of the primary of (epoch, view); rotates at each epoch edge (P-13)."""
     return (epoch + view) % n

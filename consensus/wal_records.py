@@ -85,8 +85,8 @@ WalRecord = Obligation | Committed | State
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """What the ledger knows at open. ``certificates`` (encoded) of recent heights: the head's at least, wherever the
-    head is not genesis, and those down to height - W; ``validators``: sets by epoch, those of the epochs of
-    height - W .. height + 1 at least (the last is ``next_validators``). ``wal_lsn``: the LSN in the last batch."""
+    head is not genesis, and those down to height - W; ``validators``: sets by epoch, those of
+    ``validators.epochs_at_open`` (the last is ``next_validators``). ``wal_lsn``: the LSN in the last batch."""
 
     height: int
     block_hash: Digest

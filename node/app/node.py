@@ -14,7 +14,7 @@ from consensus import types as c
 from consensus import wal_records
 from consensus.ingress import CachingVerifier
 from consensus.replica import Replica
-from consensus.validators import epoch_of
+from consensus.validators import epochs_at_open
 from contracts.addresses import CONSORTIUM
 from node import permissioning
 from node.app import new_key
@@ -253,7 +253,8 @@ class Node:
             next_validators=ledger.next_validators,
             certificates={h: cert for h in range(max(1, first), height + 1) if (cert := ledger.chain.certificate(h))},
             validators={
-                epoch_of(h, length): tuple(ledger.chain.validators(max(1, h))) for h in range(first, height + 2)
+                epoch: tuple(ledger.chain.validators(max(1, epoch * length)))
+                for epoch in epochs_at_open(height, ledger.parameters.window, length)
             },
             wal_lsn=ledger.chain.wal_lsn(),
         )

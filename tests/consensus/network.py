@@ -54,6 +54,7 @@ from consensus.types import (
     Verdict,
     WorkChanged,
 )
+from consensus.validators import epochs_at_open
 from consensus.wal_records import LedgerState, WalRecord
 
 GENESIS_HASH = hashlib.sha256(b"genesis").digest()
@@ -177,7 +178,7 @@ class Node:
             next_validators=schedule(height + 1),
             certificates={h: b.certificate for h, b in self.disk.blocks.items() if h > height - 16},
             validators={
-                h // length: schedule(h) for h in range(max(height - self.network.config.window, 0), height + 2)
+                epoch: schedule(epoch * length) for epoch in epochs_at_open(height, self.network.config.window, length)
             },
             wal_lsn=self.disk.wal_lsn,
         )

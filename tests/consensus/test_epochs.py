@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from consensus.certificates import CommitCertificate
-from consensus.codec import encode_body, kind_of
+from consensus.codec import encode_body, encode_message, kind_of
 from consensus.domain import Kind, body_digest
-from consensus.messages import Complain, Message, Reason, Repair, Status
+from consensus.messages import Complain, Message, Reason, Repair, Status, ViewChange
 from consensus.types import Received
 from consensus.validators import primary_index
 
@@ -104,3 +104,26 @@ def signed(network: Network, message: Status | Complain, sender: int) -> Status 
     schedule = network.nodes[1].replica.schedule
     digest = body_digest(schedule.domain(message.epoch), Kind(kind_of(message)), encode_body(message))
     return replace(message, signature=NullSigner(address(sender)).sign(digest))
+
+
+def test_a_restart_within_an_epoch_understands_a_promise_from_its_edge() -> None:
+    """P-13: a straggler's VIEW-CHANGE stands on the last block of the epoch before, which only that epoch's set proves;
+    a bank that has restarted far inside the new epoch takes it all the same, and any NEW-VIEW that holds it."""
+    network = Network(4, epoch_length=LENGTH)
+    network.start()
+    for height in range(1, LENGTH):
+        assert network.reach(height, 20)
+        network.submit()
+    network.down = {3}
+    for height in (LENGTH, LENGTH + 1):
+        assert network.reach(height, 20, [0, 1, 2])
+        network.submit()
+    base = CommitCertificate.decode(network.nodes[3].disk.blocks[LENGTH - 1].certificate)
+    network.down = set()
+    network.drop = lambda *_: True
+    node = network.restart(0)
+    promise = ViewChange(1, 1, LENGTH - 1, base, (), 3, b"")
+    digest = body_digest(node.replica.schedule.domain(1), kind_of(promise), encode_body(promise))
+    promise = replace(promise, signature=NullSigner(address(3)).sign(digest))
+    network.receive(3, 0, encode_message(promise))
+    assert node.replica._core.sync.view_changes == {3: promise}

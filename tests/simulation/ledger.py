@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consensus.types import Address, Digest, Proposal
-from consensus.validators import epoch_of
+from consensus.validators import epochs_at_open
 from consensus.wal_records import LedgerState
 from tests.simulation.blocks import SimulatedBlock, decode_block
 
@@ -163,13 +163,14 @@ class SimulatedLedger:
     def state(self) -> LedgerState:
         """What a restarting replica is told."""
         first = max(1, self.height - CERTIFICATES_KEPT)
-        heights = range(max(0, self.height - self.rules.window), self.height + 2)
+        length = self.rules.epoch_length
+        epochs = epochs_at_open(self.height, self.rules.window, length)
         return LedgerState(
             height=self.height,
             block_hash=self.head_hash,
             timestamp=self.head_time,
             next_validators=self.next_validators,
             certificates={h: self.entries[h - 1].certificate for h in range(first, self.height + 1)},
-            validators={epoch_of(h, self.rules.epoch_length): self.validators_of(h) for h in heights},
+            validators={epoch: self.validators_of(max(1, epoch * length)) for epoch in epochs},
             wal_lsn=self.wal_lsn,
         )
