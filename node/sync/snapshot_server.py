@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from node.chain.store import ChainStore
 from node.errors import DataError, LimitExceeded
@@ -39,7 +40,8 @@ from node.types import Address, Hash32
 PEER_OPEN_MAX = 4
 """Questions of one peer that wait or are answered; more are answered "busy"."""
 READING_MAX = 1
-"""Answers that are read at the same time, of all peers: votes and blocks go before the joiner's patience."""
+"""Answers that are read at the same time, of all peers: votes and blocks go before the joiner's patience. Threads of
+their own, since a read goes on when its asker is gone: coming and going must not start one after another."""
 
 
 class SnapshotServer:
@@ -51,7 +53,7 @@ class SnapshotServer:
         self._window = window
         self._epoch_length = epoch_length
         self._open: Counter[Address] = Counter()
-        self._reading = asyncio.Semaphore(READING_MAX)
+        self._threads = ThreadPoolExecutor(READING_MAX, thread_name_prefix="snapshot")
         self.handlers = {
             HEADERS: self._handler(self._headers),
             TRIES: self._handler(self._tries),
@@ -66,8 +68,7 @@ class SnapshotServer:
                 raise LimitExceeded(f"busy: {PEER_OPEN_MAX} questions of yours are open", field="snapshot")
             self._open[peer] += 1
             try:
-                async with self._reading:
-                    return await asyncio.to_thread(read, body)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, read, body)
             finally:
                 self._open[peer] -= 1
                 if not self._open[peer]:

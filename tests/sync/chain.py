@@ -129,7 +129,7 @@ class Extension:
 def extend(ledger: Ledger, transactions: Sequence[Transaction] = ()) -> Extension:
     """Build the next block, seal it, commit it."""
     height = ledger.head.number + 1
-    carried = ledger.chain.certificate(height - 1) or b""
+    carried = ledger.chain.certificate(height - PARAMETERS.window) or b"" if height > PARAMETERS.window else b""
     named = CommitCertificate.decode(carried).hash() if carried else ZERO_HASH
     executed = ledger.build(
         timestamp=ledger.head.timestamp + 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,9 +45,11 @@ from node.sync.snapshot_messages import (
     TriesRequest,
 )
 from node.sync.staging import Staging
+from node.sync.verify import RecordVerifier
 from node.types import Address, Hash32
 from tests.execution.chain import sign
 from tests.p2p.parties import CHAIN_ID, Consortium, until
+from tests.sync import chain
 from tests.sync.chain import PARAMETERS, config, extend, genesis, import_into, open_ledger, rules
 
 LENGTH = 12
@@ -79,7 +82,7 @@ class World:
         party = self.consortium.add(name)
         network = self.consortium.network(party, head=lambda: ledger.head.number if head is None else head)
         server = SnapshotServer(
-            ledger.chain, ledger.state, window=PARAMETERS.window, epoch_length=PARAMETERS.epoch_length
+            ledger.chain, ledger.state, window=chain.PARAMETERS.window, epoch_length=PARAMETERS.epoch_length
         )
         for kind, handler in server.handlers.items():
             network.on_request(kind, partial(self._answer, name, kind, handler, (forge or {}).get(kind)))
@@ -191,6 +194,36 @@ async def test_a_bank_joins_without_executing_and_goes_on_by_executing(world: Wo
     assert joined.chain.block(LENGTH - 1) is None
     assert isinstance(joined.chain.absent(LENGTH - 1), HistoryMissing)
     joined.state_at(joined.chain.header(LENGTH)).account(Address(bytes(20)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("window", [2, 4])
+async def test_a_wide_window_is_taken_over_whole(world: World, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    """P-11 with W > 1: the last W blocks come with their certificates, and with those of W heights before that they
+    name; so the next blocks, which name certificates of blocks that were not executed here, are checked and taken."""
+    wide = replace(PARAMETERS, window=window, activation_delay=window + 1)
+    monkeypatch.setattr(chain, "PARAMETERS", wide)
+    genesis.cache_clear()
+    try:
+        full = world.ledger("full", LENGTH)
+        await world.server("full", full)
+        marker = await world.joiner(await world.network(1), world.staging()).run()
+        assert marker == SnapshotMarker(height=LENGTH, first_block=LENGTH - window + 1, pinned=False)
+        joined = world.joined()
+        for number in range(LENGTH - 2 * window + 1, LENGTH + 1):
+            assert joined.chain.certificate(number) == full.chain.certificate(number)
+        for number in range(LENGTH - window + 1, LENGTH + 1):
+            assert joined.chain.block(number) == full.chain.block(number)
+            assert joined.chain.receipts(number) == full.chain.receipts(number)
+        verifier = RecordVerifier(config(joined.genesis_hash), joined.chain, SECP256K1_VERIFIER, 2**21)
+        for _ in range(2 * window):
+            made = extend(full)
+            verifier.check(made.record)
+            await import_into(joined, Proposal(made.record.block, made.record.carried), made.record.certificate)
+        assert joined.head_hash == full.head_hash
+    finally:
+        for ledger in world.ledgers:
+            ledger.close()
+        genesis.cache_clear()
 
 
 @pytest.mark.parametrize("damage", ["nothing", "header", "word", "node", "receipts", "set", "code"])
@@ -526,3 +559,32 @@ async def test_a_server_bounds_what_it_does_for_one_peer(world: World) -> None:
     assert sum(isinstance(each, LimitExceeded) for each in answers) == 5
     other = await server.handlers[HEADERS](Address(b"\x02" * 20), body)
     assert len(decode_body(other, HeadersAnswer).records) == 2
+
+
+async def test_who_leaves_before_the_answer_does_not_multiply_reads(world: World) -> None:
+    """A read in a thread goes on when its asker is gone: however often one asks and leaves, one read runs at a time."""
+    full = world.ledger("full", 3)
+    server = SnapshotServer(full.chain, full.state, window=1, epoch_length=PARAMETERS.epoch_length)
+    running, most = 0, 0
+    begun, proceed = threading.Event(), threading.Event()
+
+    def read(_body: bytes) -> bytes:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        begun.set()
+        proceed.wait(10)
+        running -= 1
+        return b""
+
+    handler = server._handler(read)
+    for _ in range(5):
+        asking = asyncio.ensure_future(handler(Address(b"\x01" * 20), b""))
+        await until(begun.is_set)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    last = asyncio.ensure_future(handler(Address(b"\x01" * 20), b""))
+    await asyncio.sleep(0)
+    proceed.set()
+    assert await last == b""
+    assert most == 1
