@@ -110,7 +110,8 @@ class Drafts:
         self._sender = sender
 
     def create(self, plan: ActPlan, *, maker: str, now_s: int) -> Draft:
-        """Store a new draft. LimitExceeded where too many are open or the input is too long."""
+        """Store a new draft. LimitExceeded where too many are open or the input is too long, DataError where it holds
+        APPROVALS_PLACEHOLDER."""
         row = self._database.one("SELECT count(*) AS n FROM drafts WHERE state = ?", (PENDING,))
         if row is not None and row["n"] >= DRAFTS_OPEN_MAX:
             raise LimitExceeded(f"{DRAFTS_OPEN_MAX} drafts are open", field="drafts", limit=DRAFTS_OPEN_MAX)
@@ -175,7 +176,11 @@ class Drafts:
             raise LimitExceeded("the draft is too long", field="draft", limit=PARAMS_BYTES_MAX)
         for call in plan.calls:
             if call.data.count(APPROVALS_PLACEHOLDER) != 1:
-                raise ValueError(f"{call.contract}.{call.function} does not carry the approvals' hash exactly once")
+                # A planner puts it there once; another one can only come from the input.
+                raise DataError(
+                    f"{call.contract}.{call.function}: the input holds the value that stands for the approvals' hash",
+                    field="draft",
+                )
         digest = self._hash(identity, plan.act, plan.subject, plan.params, plan.calls, plan.notes, maker, revision)
         return Draft(
             identity,

@@ -18,7 +18,9 @@ from node.governance.record import read_record
 
 DAYS_DEFAULT: Final = 30
 SECONDS_PER_DAY: Final = 86_400
-DAYS_MAX: Final = votes.PROPOSAL_SECONDS_MAX // SECONDS_PER_DAY
+DAYS_MAX: Final = votes.PROPOSAL_SECONDS_MAX // SECONDS_PER_DAY - 1
+"""A day below the contract's limit, which counts from block time: an act is tried on the head, and that may be older
+than the clock by which its expiry was written."""
 
 _RECORD = Param("record", "content", True, "the new member's record, as its node wrote it (member.json)")
 _MEMBER = Param("member", "text", True, "BIC, name or id of the member")
