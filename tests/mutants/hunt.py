@@ -84,7 +84,7 @@ def hunt(mutant: Mutant, schedules_max: int = SCHEDULES_MAX) -> Death:
 
 def _chance(folder: Path, profiles: Sequence[str], most: int) -> tuple[str, int, str]:
     ran = 0
-    for profile in profiles:
+    for profile in profiles if most else ():
         found = run_in(folder, _SCHEDULES, profile, "0", str(most))
         if found is not None:
             seed, violation = found
@@ -122,7 +122,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry of scripts/mutants; the exit status is 1 if a mutant survives."""
     parser = argparse.ArgumentParser(prog="scripts/mutants", description="Broken copies of the core, caught")
     parser.add_argument("names", nargs="*", help="mutants to hunt; all where none is named")
-    parser.add_argument("--schedules", type=int, default=SCHEDULES_MAX, help="at most, for each profile of a mutant")
+    parser.add_argument(
+        "--schedules", type=int, default=SCHEDULES_MAX, help="at most, for each profile of a mutant; 0: scenarios alone"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="mutants hunted side by side")
     parser.add_argument("--table", type=Path, help="also write the table to this file")
     options = parser.parse_args(arguments)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from consensus import message_log
+from consensus.validators import quorum_size
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.hunt import hunt
+from tests.mutants.living import in_force
 from tests.mutants.mutant import ROOT, Mutant, StaleMutant, apply, edited
 from tests.scenarios.catalogue import SCENARIOS
 from tests.simulation.profiles import PROFILES
@@ -36,6 +39,15 @@ def test_the_list_is_whole() -> None:
     claimed = {name for scenario in SCENARIOS.values() for name in scenario.kills}
     assert claimed <= set(BY_NAME)
     assert all(mutant.profiles or mutant.name in claimed for mutant in MUTANTS)
+
+
+def test_a_mutant_in_force_is_gone_afterwards() -> None:
+    """Every mutant can be put in force in this process, wherever its functions are imported, and leaves no trace."""
+    for mutant in MUTANTS:
+        with in_force(mutant):
+            assert quorum_size(5) == (3 if mutant.name == "M3" else 4), mutant.name
+    assert quorum_size(5) == 4
+    assert (message_log.VIEWS_KEPT, message_log.BLOCKS_KEPT) == (3, 8)
 
 
 def test_a_text_that_is_gone_is_noticed(tmp_path: Path) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from consensus.certificates import make_commit_certificate, make_prepared_certificate, verify_commit_certificate
+from consensus.certificates import (
+    CommitCertificate,
+    make_commit_certificate,
+    make_prepared_certificate,
+    verify_commit_certificate,
+)
 from consensus.domain import Kind
 from consensus.errors import InvalidCertificate
 from consensus.messages import Commit, Prepare, PrePrepare, Status
@@ -64,6 +69,33 @@ def mixed_view_seals(stage: Stage) -> None:
         except InvalidCertificate:
             continue
         raise AssertionError(f"three seals of different views prove 2a in view {view}")
+
+
+@scenario(kills=("M7",))
+def votes_of_two_views(stage: Stage) -> None:
+    """A quorum is of one view: counted by block alone, votes of several views "decide" what none of them decided, and
+    what comes out is no certificate that anybody else accepts. Bank 2 sealed 2a in view 0, banks 1 and 3 in view 1:
+    bank 1 holds three seals and knows that 2a is not final; the fourth bank's seal makes it so."""
+    stage.work()
+    stage.deliver("PRE-PREPARE")
+    stage.deliver("PREPARE", to=2)
+    stage.deliver("COMMIT", frm=2, to=1)
+    stage.lose_all()
+    stage.fire("progress", at=[0, 1, 2])
+    stage.deliver("COMPLAIN", to=[0, 1, 2])
+    stage.lose("COMPLAIN")
+    stage.deliver("VIEW-CHANGE", to=1)
+    stage.lose("VIEW-CHANGE")
+    stage.deliver("NEW-VIEW", to=[0, 3])
+    stage.lose("NEW-VIEW")
+    stage.deliver("PREPARE", to=[1, 3])
+    stage.deliver("COMMIT", frm=3, to=1)
+    sealed = {bank: {seal.view for seal in stage.spoke("COMMIT", bank, height=2)} for bank in (1, 2, 3)}
+    assert sealed == {1: {1}, 2: {0}, 3: {1}}
+    assert stage.heights(1) == [1]
+    stage.settle()
+    assert stage.run_freely(5, lambda: min(stage.heights()) == 2)
+    assert CommitCertificate.decode(stage.nodes[1].disk.blocks[2].certificate).signers() == (0, 1, 3)
 
 
 def _change_view(stage: Stage, view: int, banks: list[int]) -> None:

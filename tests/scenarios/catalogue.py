@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenarios import agreement, epochs, liveness, recovery, rules
+from tests.scenarios import agreement, epochs, false_banks, liveness, recovery, rules
 from tests.scenarios.registry import SCENARIOS
 
 __all__ = ["FILES", "SCENARIOS", "TRANSCRIPTS", "write_transcripts"]
 
-FILES = (agreement, liveness, recovery, epochs, rules)
+FILES = (agreement, false_banks, liveness, recovery, epochs, rules)
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 
 

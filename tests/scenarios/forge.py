@@ -10,7 +10,7 @@ from consensus.domain import Kind
 from consensus.messages import Commit, Complain, NewView, Prepare, PrePrepare, Reason, Status, ViewChange
 from consensus.types import Digest, Proposal
 from consensus.validators import ValidatorSchedule
-from tests.consensus.network import NullSigner, decode_header
+from tests.consensus.network import NullSigner, decode_header, make_block
 from tests.scenarios.stage import Stage
 
 _Vote = TypeVar("_Vote", Prepare, Commit)
@@ -75,3 +75,11 @@ def empty_view_change(stage: Stage, frm: int, view: int) -> ViewChange:
 def varied(proposal: Proposal) -> Proposal:
     """Another valid block for the same place."""
     return replace(proposal, block=proposal.block + b"!")
+
+
+def proposal(stage: Stage, frm: int, height: int, unix_s: int, certificate: bytes | None = None) -> Proposal:
+    """A block of a false bank on the block below ``height`` that it holds; ``certificate``: what is carried, where that
+    is not what should be."""
+    parent = stage.nodes[frm].disk.blocks[height - 1]
+    carried = parent.certificate if certificate is None else certificate
+    return Proposal(make_block(height, parent.block_hash, unix_s, stage.addresses[frm], carried, b"false"), carried)

@@ -194,3 +194,16 @@ def censoring_primary(stage: Stage) -> None:
     assert stage.views() == [0, 0, 0, 0]
     assert stage.run_freely(5, lambda: all(node.held_since is None for node in stage.nodes))
     assert stage.views() == [1, 1, 1, 1]
+
+
+@scenario(kills=("M30",), delay_us=1_500_000)
+def patience_outgrows_the_network(stage: Stage) -> None:
+    """With patience that does not grow, banks on a network slower than it change views for ever and decide nothing
+    (PBFT 4.5.2). Each message takes half as long again as T0: views fail until patience has doubled often enough, and
+    then a block is final."""
+    stage.work()
+    with stage.in_short("the banks are left to themselves, each message takes 1.5 s"):
+        assert stage.run_freely(40, lambda: min(stage.heights()) == 2)
+        stage.settle()
+    assert 0 not in stage.views()
+    stage.commit_one()

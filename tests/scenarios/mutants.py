@@ -1,7 +1,7 @@
 """Broken copies of rules that chance finds too rarely: each is data, what it puts in the place of which function.
 
 Numbers are those of the regimen's list; a name in words is one of our own. A replacement does what the true function
-does but for the one rule."""
+does but for the one rule. Of a name that is not here, the edit of ``tests/mutants/catalogue.py`` is put in force."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ from consensus.errors import InvalidMessage
 from consensus.messages import ForeignEpoch, Repair
 from consensus.types import Deliver, TimerFired, TimerKind
 from consensus.validators import max_faulty, quorum_size
+from tests.mutants.catalogue import MUTANTS as EDITS
+from tests.mutants.living import in_force
 from tests.simulation import mutants as simulated
 
 Patch = tuple[Any, str, Any]
@@ -301,6 +303,7 @@ def segment_without_promise(self: Any) -> Any:
     return None if state is None else replace(state, view_change=None)
 
 
+CATALOGUE = {mutant.name: mutant for mutant in EDITS}
 VOTE_DIGESTS = (domain, certificates, ingress, view_change)
 
 MUTANTS: dict[str, tuple[Patch, ...]] = {
@@ -362,6 +365,10 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """The core with one rule broken."""
+    if name not in MUTANTS:
+        with in_force(CATALOGUE[name]):
+            yield
+        return
     with ExitStack() as stack:
         for target, attribute, replacement in MUTANTS[name]:
             stack.enter_context(mock.patch.object(target, attribute, replacement))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consensus.messages import Commit
+from tests.scenarios import forge
 from tests.scenarios.registry import scenario
 from tests.scenarios.stage import Stage
 
@@ -10,7 +11,7 @@ CUTS = 40
 """More than the effects of one block at any bank."""
 
 
-@scenario(kills=("M17 proposed", "M18 votes"))
+@scenario(kills=("M17 proposed", "M18 votes", "M19"))
 def malachite_864_restart_rebuild(stage: Stage) -> None:
     """A proposer that rebuilds its block after a restart equivocates (malachite#864). Bank 0 crashes when bank 1 alone
     has its proposal; another second, another pool; after the restart it proposes 2a again and nothing else."""
@@ -154,3 +155,54 @@ def new_view_outlives_a_restart(stage: Stage) -> None:
     stage.settle()
     assert stage.heights() == [2, 2, 2, 2]
     assert len({message.view_changes for message in stage.spoke("NEW-VIEW", 1)}) == 1
+
+
+@scenario(kills=("lost votes forgotten",))
+def lost_log_loses_the_vote(stage: Stage) -> None:
+    """A log that is gone takes the memory of votes with it (Twins type iii, horcrux#308; P-18). Bank 1 has sealed 2a
+    and crashes; its ledger has seen more of the log than is left. The false bank 0 shows it 2b at the same place: it
+    votes for nothing, and follows."""
+    stage.work()
+    stage.deliver("PRE-PREPARE")
+    stage.deliver("PREPARE")
+    first = stage.spoke("PRE-PREPARE", 0, height=2)[0]
+    assert stage.spoke("COMMIT", 1, height=2)
+    stage.crash(1)
+    stage.lose_log(at=1)
+    stage.restart(1)
+    stage.inject(forge.pre_prepare(stage, 0, 0, forge.varied(first.proposal)), frm=0, to=[1])
+    assert {vote.block_hash for vote in stage.spoke("PREPARE", 1, height=2)} == {first.block_hash}
+    assert stage.nodes[1].replica.status().refuse_to_vote
+    stage.work(1)
+    assert not stage.is_running("progress", at=1)
+    stage.settle()
+    stage.fire("status", at=1)
+    stage.settle()
+    assert {stage.block(2, at) for at in range(4)} == {"2a"}
+    assert [len(stage.spoke(kind, 1, height=2)) for kind in ("PREPARE", "COMMIT")] == [1, 1]
+
+
+@scenario(kills=("old ledger votes",))
+def old_ledger_is_silent(stage: Stage) -> None:
+    """A ledger restored from an older copy puts its bank back to heights that are decided, and the log, begun anew
+    since then, holds no vote of theirs (P-18). Bank 1 wakes at height 1; the false bank 0 shows it 2b, and it votes
+    for nothing before it stands where its log says it stood."""
+    old = dict(stage.nodes[1].disk.blocks)
+    old_lsn = stage.nodes[1].disk.wal_lsn
+    stage.commit_one()
+    first = stage.spoke("PRE-PREPARE", 0, height=2)[0]
+    stage.new_segment(at=1)
+    stage.crash(1)
+    stage.note("1 gets the ledger of yesterday, which ends with block 1")
+    stage.nodes[1].disk.blocks = old
+    stage.nodes[1].disk.wal_lsn = old_lsn
+    stage.restart(1)
+    stage.lose_all()
+    stage.inject(forge.pre_prepare(stage, 0, 0, forge.varied(first.proposal)), frm=0, to=[1])
+    assert {vote.block_hash for vote in stage.spoke("PREPARE", 1, height=2)} == {first.block_hash}
+    assert not stage.nodes[1].replica.status().may_vote
+    stage.sync(at=1)
+    assert stage.block(2, 1) == "2a"
+    stage.crash(3)
+    stage.commit_one()
+    assert stage.heights(0, 1, 2) == [3, 3, 3]

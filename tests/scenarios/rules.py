@@ -7,8 +7,7 @@ from dataclasses import replace
 from consensus.certificates import CommitCertificate, bitmap_of
 from consensus.domain import Kind
 from consensus.messages import Repair
-from consensus.types import Proposal
-from tests.consensus.network import START_S, make_block
+from tests.consensus.network import START_S
 from tests.scenarios import forge
 from tests.scenarios.registry import scenario
 from tests.scenarios.stage import Stage
@@ -32,20 +31,12 @@ def indy_1488_old_timestamp(stage: Stage) -> None:
     assert stage.views() == [1, 1, 1, 1]
 
 
-def _proposal(stage: Stage, age_s: int, certificate: bytes) -> Proposal:
-    """A block 2 of bank 0 that is ``age_s`` old and carries these bytes."""
-    parent = stage.nodes[0].disk.blocks[1]
-    time = stage.instant().unix_s - age_s
-    return Proposal(make_block(2, parent.block_hash, time, stage.addresses[0], certificate, b"false"), certificate)
-
-
 @scenario(kills=("no lower time bound",))
 def stale_proposal(stage: Stage) -> None:
     """A primary must not put the present into the past: deadlines of letters of credit hang on block time. An hour
     after block 1, bank 0 proposes a block with a time of half an hour ago, then one of now: the first gets no vote."""
     stage.wait(HOUR_S)
-    certificate = stage.nodes[0].disk.blocks[1].certificate
-    old = forge.pre_prepare(stage, 0, 0, _proposal(stage, HOUR_S // 2, certificate))
+    old = forge.pre_prepare(stage, 0, 0, forge.proposal(stage, 0, 2, stage.instant().unix_s - HOUR_S // 2))
     stage.inject(old, frm=0, to=[1, 2, 3])
     assert not any(stage.spoke("PREPARE", at, height=2) for at in (1, 2, 3))
     assert stage.instant().unix_s - START_S > HOUR_S
@@ -54,6 +45,22 @@ def stale_proposal(stage: Stage) -> None:
     assert stage.run_freely(5, lambda: stage.heights(1, 2, 3) == [2, 2, 2])
     for at in (1, 2, 3):
         assert stage.nodes[at].disk.blocks[2].timestamp > START_S + HOUR_S
+
+
+@scenario(kills=("no upper time bound",))
+def proposal_from_the_future(stage: Stage) -> None:
+    """A primary whose clock runs ahead must not drag block time with it (semux#434, harmony#5047): whoever dates a
+    block forward makes letters of credit expire early. Bank 0 dates a block nine seconds ahead, four more than the
+    tolerance: it is held for four seconds, neither voted for nor refused."""
+    early = forge.pre_prepare(stage, 0, 0, forge.proposal(stage, 0, 2, stage.instant().unix_s + 9))
+    stage.inject(early, frm=0, to=[1, 2, 3])
+    assert not any(stage.spoke("PREPARE", at, height=2) for at in (1, 2, 3))
+    arrived = stage.now_us
+    stage.fire("early_proposal", at=[1, 2, 3])
+    assert stage.now_us - arrived == 4_000_000
+    assert all(len(stage.spoke("PREPARE", at, height=2)) == 1 for at in (1, 2, 3))
+    stage.settle()
+    assert {stage.block(2, at) for at in (1, 2, 3)} == {stage.names.block(2, early.block_hash)}
 
 
 @scenario(kills=("carried certificate unverified", "M37"))
@@ -66,11 +73,29 @@ def carried_certificate(stage: Stage) -> None:
         signers = [*honest, false]
         chosen = (*(seals[i] for i in honest), seals[0])
         bad = replace(good, bitmap=bitmap_of(signers), seals=chosen)
-        stage.inject(forge.pre_prepare(stage, 0, 0, _proposal(stage, 0, bad.encode())), frm=0, to=[false])
+        block = forge.proposal(stage, 0, 2, stage.instant().unix_s, bad.encode())
+        stage.inject(forge.pre_prepare(stage, 0, 0, block), frm=0, to=[false])
         assert not stage.spoke("PREPARE", false, height=2)
     stage.partition([1, 2, 3])
     stage.work(1, 2, 3)
     assert stage.run_freely(5, lambda: stage.heights(1, 2, 3) == [2, 2, 2])
+
+
+@scenario(kills=("carried certificate of anything",))
+def carried_certificate_of_another_block(stage: Stage) -> None:
+    """A proof that is genuine and proves something else (P-11): stored as what makes block 2 final, it would leave
+    auditors without one. Block 3 must carry what makes block 2 final: bank 0 puts the true certificate of block 1
+    into it, and gets no vote."""
+    stage.commit_one()
+    certificate = stage.nodes[0].disk.blocks[1].certificate
+    block = forge.proposal(stage, 0, 3, stage.instant().unix_s, certificate)
+    stage.inject(forge.pre_prepare(stage, 0, 0, block), frm=0, to=[1, 2, 3])
+    assert not any(stage.spoke("PREPARE", at, height=3) for at in (1, 2, 3))
+    stage.partition([1, 2, 3])
+    stage.work(1, 2, 3)
+    assert stage.run_freely(5, lambda: stage.heights(1, 2, 3) == [3, 3, 3])
+    for at in (1, 2, 3):
+        assert CommitCertificate.decode(stage.nodes[at].disk.blocks[2].certificate).height == 2
 
 
 @scenario(kills=("repair unverified", "M37"))

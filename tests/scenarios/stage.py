@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from consensus.message_log import Slot
 from consensus.types import Delivered, Started, StartSync, TimerFired, TimerKey, TimerKind, Verdict
 from tests.scenarios.actor import Actor
 from tests.scenarios.checks import check_history
@@ -148,6 +149,11 @@ class Stage(PostOffice):
         lsn = node.replica.status().lsn
         node.disk.wal[:] = [(lsn, (state,))]
 
+    def lose_log(self, *, at: int) -> None:
+        """The WAL of a bank that is down is gone; its ledger is not."""
+        self.line([at], "loses", "its log")
+        self.nodes[at].disk.wal.clear()
+
     def sync(self, *, at: int) -> None:
         """A bank's block sync fetches what it finds."""
         self.line([at], "syncs", "")
@@ -199,6 +205,10 @@ class Stage(PostOffice):
             and (view is None or getattr(message, "view", None) == view)
             and (height is None or getattr(message, "height", None) == height)
         ]
+
+    def held(self, height: int, at: int) -> Slot:
+        """What a bank's message log holds of a height."""
+        return self.nodes[at].replica._core.log.slots[height]
 
     def finish(self) -> None:
         """What holds after every scenario: see ``checks``; and a last line that says where the banks stand."""

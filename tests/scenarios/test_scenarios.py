@@ -62,4 +62,4 @@ def test_a_scenario_bites(name: str, mutant: str) -> None:
 
 def test_every_mutant_here_has_a_killer() -> None:
     """The list is data for the killing of mutants too rare for chance: none stands in it without a scenario."""
-    assert {mutant for _, mutant in BITES} == set(MUTANTS)
+    assert {mutant for _, mutant in BITES} >= set(MUTANTS)
