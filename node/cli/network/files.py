@@ -157,7 +157,7 @@ def init_network(directory: Path, spec: NetworkSpec) -> Network:
 
 def add_node(network: Network, institution: Institution, role: Role) -> tuple[Network, NodeFolder]:
     """The folder of one more node for a network that may be running: keys, certificate, settings, officers, and the
-    record on which the members vote (``member.json``). Until they have, nobody lets it in.
+    record on which the members vote (``member.json``). Until they have, nobody answers it.
 
     The other nodes' settings name the new peer from their next start on; until then it is the new node that dials.
     ConfigError where name or BIC is taken.
