@@ -22,6 +22,9 @@ GONE = "history starts at height"
 @pytest.fixture(scope="module")
 def banks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     consortium = Consortium.up(tmp_path_factory.mktemp("snapshot") / "net", "--observers", "1")
+    first = consortium.names[0]
+    for _ in range(BLOCKS):
+        consortium.receipt(first, consortium.transfer(first))
     yield consortium
     consortium.down()
 
@@ -60,8 +63,6 @@ def test_a_bank_joins_by_snapshot_says_so_and_its_vote_counts(banks: Consortium)
     the height, in JSON-RPC, in the audit and in the log; `praya node check` holds; and of three banks that are left its
     vote is needed for each block."""
     first, second, _, late = banks.names
-    for _ in range(BLOCKS):
-        banks.receipt(first, banks.transfer(first))
     folder = forget_chain(banks, late)
     banks.start(late)
     in_step(banks, late, first)
