@@ -569,9 +569,9 @@ MUTANTS: tuple[Mutant, ...] = (
         DEFAULT,
         (
             "replica",
-            "        elif message.epoch < core.epoch:\n            catch_up.on_earlier_epoch(core, message)\n",
+            "        elif message.epoch < core.epoch:\n            catch_up.on_earlier_epoch(core, peer, message)\n",
             "        elif message.epoch < core.epoch:\n"
-            "            self._receive_current(replace(message, epoch=core.epoch))\n",
+            "            self._receive_current(peer, replace(message, epoch=core.epoch))\n",
         ),
         ("replica", "from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n"),
         (
