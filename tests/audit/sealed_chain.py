@@ -53,6 +53,8 @@ MEMBERS = tuple(sample_member(index) for index in range(BANKS))
 DEVELOPER = bank_key(0, "developer")
 STRANGER = bank_key(0, "stranger")
 VALIDATOR_KEYS = {Address(key.address): key for key in (bank_key(index, "validator") for index in range(BANKS))}
+"""By address; a test that votes new keys in adds them."""
+FIRST_VALIDATORS = tuple(sorted(VALIDATOR_KEYS))
 APPROVALS = b"\xa5" * 32
 SPENDER = bytes.fromhex("60fe60005360016000f3")
 """Initcode of a contract whose only opcode is INVALID: a call of it spends all of its gas."""
@@ -79,7 +81,7 @@ def genesis_of(
     alloc = dict(made.alloc)
     for address, runtime in (code or {}).items():
         alloc[address] = replace(alloc.get(address, GenesisAccount(nonce=1)), code=runtime)
-    everybody = tuple(sorted(VALIDATOR_KEYS))
+    everybody = FIRST_VALIDATORS
     consortium = Address(addresses.CONSORTIUM)
     alloc[consortium] = _with_sets(alloc[consortium], ((0, everybody[:4]), (SET_CHANGE, everybody[1:])))
     first = validators_at(AllocReader(alloc), 1)

@@ -20,6 +20,7 @@ from node.types import Address, Hash32
 from tests.audit.sealed_chain import (
     CALLS_PAIRING,
     DEVELOPER,
+    FIRST_VALIDATORS,
     SET_CHANGE,
     SPENDER,
     STRANGER,
@@ -256,7 +257,7 @@ BAD_SEALS: dict[str, dict[str, Any]] = {
     "one seal less than a quorum": {"signers": (0, 1)},
     "no seal": {"signers": ()},
     "a seal by no member": {"keys": lambda index, key: STRANGER if index == 1 else key},
-    "one validator's seal twice": {"keys": lambda index, key: VALIDATOR_KEYS[sorted(VALIDATOR_KEYS)[1]]},
+    "one validator's seal twice": {"keys": lambda index, key: VALIDATOR_KEYS[FIRST_VALIDATORS[1]]},
     "seals of two views": {"seal_view": lambda index: index % 2},
     "all seals of another view": {"seal_view": lambda index: 1},
     "another epoch": {"epoch": 7},
