@@ -380,7 +380,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             "certificates",
             "    for index, seal in zip(indexes, certificate.seals, strict=True):",
-            "    for index, seal in list(zip(indexes, certificate.seals, strict=True))[: quorum_size(len(members))]:",
+            "    quorum = committed_quorum(len(members))\n"
+            "    for index, seal in list(zip(indexes, certificate.seals, strict=True))[:quorum]:",
         ),
     ),
     _mutant(
